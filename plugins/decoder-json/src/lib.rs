@@ -1,0 +1,1 @@
+//! Decodes the native JSON dialect into frames.

@@ -1,0 +1,1 @@
+//! Decodes foreign JSON by a table of JSON pointers.

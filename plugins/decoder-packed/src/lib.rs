@@ -1,0 +1,1 @@
+//! Decodes the compact binary dialect into frames.

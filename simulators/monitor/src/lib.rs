@@ -1,0 +1,1 @@
+//! A bedside-monitor simulator that publishes recordings or generated patients over MQTT.

@@ -1,0 +1,1 @@
+//! A seeded 12-lead ECG generator with exact beat and wave truth.

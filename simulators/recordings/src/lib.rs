@@ -1,0 +1,1 @@
+//! WFDB files in, samples and annotations out.

@@ -1,0 +1,5 @@
+//! TOML in, validated settings out.
+
+mod analysis;
+
+pub use analysis::Analysis;

@@ -1,0 +1,1 @@
+//! Sockets, clocks, threads and disks: everything that touches the world.

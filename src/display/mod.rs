@@ -1,0 +1,1 @@
+//! Draws a snapshot on a terminal, nothing else.

@@ -1,0 +1,27 @@
+//! The network, its clusters and the engines that run them.
+//!
+//! What it does: loads a bundle (manifest, folded weights, codebook, card), runs the 1D-ResNet over continuous
+//! signals, assigns steps to clusters, and holds the differentiable network that training uses.
+//! What it never does: clocks, sockets, threads of its own (rayon inside one call only), anything about beds or alerts.
+//! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`].
+//! Who calls it: `pipeline` (infer, explain) and `workshop`.
+
+mod bundle;
+mod codebook;
+mod engine;
+
+pub use bundle::{Bundle, Manifest, ModelError};
+pub use codebook::{Assigned, Codebook};
+pub use engine::{Engine, Steps, Stream, Work, open_engine};
+
+/// Standard leads that the network sees: bit i is lead i of I II III aVR aVL aVF V1 to V6.
+pub type LeadMask = u16;
+
+/// Leads of the network's input.
+pub const LEADS: usize = 12;
+/// Model rate in Hz.
+pub const RATE_HZ: u32 = 100;
+/// Input samples of one step (40 ms).
+pub const STEP_SAMPLES: usize = 4;
+/// Channels of the three taps together.
+pub const TAP_CHANNELS: usize = 384;

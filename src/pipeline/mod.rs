@@ -1,0 +1,1 @@
+//! The analysis of beds: pure, a bed on one thread, time is an argument.

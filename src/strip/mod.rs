@@ -1,0 +1,1 @@
+//! One drawing of a strip as plain shapes, written as SVG, PNG or JSON.

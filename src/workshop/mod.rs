@@ -1,0 +1,1 @@
+//! Training, fitting, evaluation and explanation from recordings.
