@@ -1,5 +1,25 @@
 //! TOML in, validated settings out.
+//!
+//! What it does: reads a config file, checks every key against one table (which also serves the JSON schema and the
+//! documented `config/wardbeat.toml`) and reports all faults at once with line and suggestion.
+//! What it never does: sockets, threads, clocks, reading secrets; it knows plugins only by the table it is given.
+//! Door: [`Settings`] and its parts, [`Plugins`].
+//! Who calls it: `cli` (load, check), `daemon` and `pipeline` (plain types).
 
 mod analysis;
+mod settings;
 
 pub use analysis::Analysis;
+pub use settings::{Bed, Broker, BrokerUrl, Device, Display, Journal, Publish, Settings, Sink, Source, Unit};
+
+use contract::Key;
+use std::collections::BTreeMap;
+
+/// The plugins that this build knows: kind → its keys. Filled by `daemon::plugins`.
+#[derive(Debug, Clone, Default)]
+pub struct Plugins {
+    /// Decoders for `[[source]]`.
+    pub decoders: BTreeMap<&'static str, &'static [Key]>,
+    /// Destinations for `[[sink]]`.
+    pub sinks: BTreeMap<&'static str, &'static [Key]>,
+}
