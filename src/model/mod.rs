@@ -8,7 +8,9 @@
 
 mod bundle;
 mod codebook;
+mod conv;
 mod engine;
+mod kernel;
 
 pub use bundle::{Bundle, Manifest, ModelError};
 pub use codebook::{Assigned, Codebook};
