@@ -17,6 +17,7 @@ mod ids;
 pub mod limits;
 mod sink;
 mod time;
+pub mod topic;
 
 pub use alert::{Alert, AlertClass, AlertId, ClusterShift, Code, Level, Phase, Priority, Segment, Why};
 pub use decoder::{Birth, DecodeError, Decoder, Heard, Link, Numeric};
