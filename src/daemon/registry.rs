@@ -1,0 +1,19 @@
+//! Every plugin of this build, in one visible table.
+
+use crate::config::Plugins;
+use contract::{Decoder, Entry, Sink};
+
+/// The decoders of this build, by the word in the config.
+pub const DECODERS: &[&Entry<dyn Decoder>] = &[];
+
+/// The destinations of this build beside MQTT, which every build has (`publish.rs`).
+pub const SINKS: &[&Entry<dyn Sink>] = &[];
+
+/// The kinds and keys that `config` validates against.
+#[must_use]
+pub fn plugins() -> Plugins {
+    Plugins {
+        decoders: DECODERS.iter().map(|entry| (entry.kind, entry.keys)).collect(),
+        sinks: SINKS.iter().map(|entry| (entry.kind, entry.keys)).collect(),
+    }
+}
