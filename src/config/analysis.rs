@@ -1,17 +1,63 @@
 //! Settings of the analysis that a site may choose; everything else comes from the model's card.
 
+use contract::Priority;
 use serde::{Deserialize, Serialize};
 
-/// Learning, limits and budgets of the analysis.
+/// Learning, limits and budgets of the analysis. Scores are means of `ln(1 + z)` over the channels of
+/// `docs/method.md`, Live use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Analysis {
-    /// Good signal needed before the first verdict, in seconds.
+    /// Good signal needed before the first verdict, in seconds (10 to 3,600).
     pub learn_s: u32,
+    /// A second counts as over from this score on.
+    pub score_on: f32,
+    /// A second counts as under below this score; lower than `score_on`, so that a condition does not flap.
+    pub score_off: f32,
+    /// A second counts as strong (level alert) from this score on.
+    pub score_strong: f32,
+    /// Seconds over the limit, of the last `of_s`, that begin a condition.
+    pub over_s: u32,
+    /// Seconds looked at (at most 64).
+    pub of_s: u32,
+    /// Seconds without one over `score_off` that end a condition.
+    pub clear_s: u32,
+    /// Seconds after the end before the same condition may begin again.
+    pub refractory_s: u32,
+    /// Advisories a bed may raise within an hour; what is beyond is listed on the screen and not delivered.
+    pub per_hour: u32,
+    /// The same within a day.
+    pub per_day: u32,
+    /// Seconds of unusable signal before WB-SIG.
+    pub signal_on_s: u32,
+    /// Seconds of good signal before WB-SIG ends.
+    pub signal_off_s: u32,
+    /// Priority of advisories on the wire.
+    pub priority: Priority,
+    /// Priority of an advisory at level alert.
+    pub priority_strong: Priority,
+    /// Priority of technical alerts.
+    pub priority_technical: Priority,
 }
 
 impl Default for Analysis {
     fn default() -> Self {
-        Self { learn_s: 15 * 60 }
+        Self {
+            learn_s: 15 * 60,
+            score_on: 1.6,
+            score_off: 1.2,
+            score_strong: 2.2,
+            over_s: 8,
+            of_s: 12,
+            clear_s: 20,
+            refractory_s: 300,
+            per_hour: 2,
+            per_day: 6,
+            signal_on_s: 4,
+            signal_off_s: 5,
+            priority: Priority::Low,
+            priority_strong: Priority::Low,
+            priority_technical: Priority::Low,
+        }
     }
 }

@@ -1,1 +1,10 @@
 //! The analysis of beds: pure, a bed on one thread, time is an argument.
+//!
+//! What it does: keeps each bed's samples by index (`ring`), cuts hops (`window`), brings them to the network's input
+//! (`preprocess`), runs the network (`infer`), assigns clusters (`explain`) and decides what holds of the bed (`decide`).
+//! What it never does: read a clock, open a socket or file, spawn a thread, log; it cannot fail but in `infer`, and a
+//! fault there is a technical alert while the ward goes on.
+//! Door: [`Ward`] and [`Analyser`]; the loop is `hear` → `take_due` → `analyse` → `conclude` → `snapshot`.
+//! Who calls it: `daemon::engine` for live beds, `workshop` and the offline commands through [`analyse_recording`].
+
+pub mod preprocess;
