@@ -6,11 +6,13 @@
 //! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`].
 //! Who calls it: `pipeline` (infer, explain) and `workshop`.
 
+mod block;
 mod bundle;
 mod codebook;
 mod conv;
 mod engine;
 mod kernel;
+mod norm;
 
 pub use bundle::{Bundle, Manifest, ModelError};
 pub use codebook::{Assigned, Codebook};
