@@ -37,7 +37,9 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 pub fn sources(folders: &[&str]) -> Vec<Source> {
     let mut files = Vec::new();
-    folders.iter().for_each(|folder| rust_files(&root().join(folder), &mut files));
+    for folder in folders {
+        rust_files(&root().join(folder), &mut files);
+    }
     files.into_iter().map(|file| read(&file)).collect()
 }
 
@@ -56,44 +58,49 @@ pub fn paths(tokens: TokenStream) -> Vec<Used> {
     used
 }
 
+fn punct(trees: &[TokenTree], i: usize, c: char) -> bool {
+    matches!(trees.get(i), Some(TokenTree::Punct(p)) if p.as_char() == c)
+}
+
 fn collect(tokens: TokenStream, prefix: &[String], used: &mut Vec<Used>) {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
-    let punct = |i: usize, c: char| matches!(trees.get(i), Some(TokenTree::Punct(p)) if p.as_char() == c);
-    let joined = |i: usize| punct(i, ':') && punct(i + 1, ':');
     let mut i = 0;
     while i < trees.len() {
-        if punct(i, '#') && is_cfg_test(trees.get(i + 1)) {
-            i = after_item(&trees, i + 2);
-            continue;
-        }
-        match &trees[i] {
+        i = match &trees[i] {
+            TokenTree::Punct(p) if p.as_char() == '#' && is_cfg_test(trees.get(i + 1)) => {
+                after_item(&trees, i + 2)
+            }
+            TokenTree::Ident(_) => take_path(&trees, i, prefix, used),
             TokenTree::Group(group) => {
                 collect(group.stream(), &[], used);
-                i += 1;
+                i + 1
             }
-            TokenTree::Ident(first) => {
-                let line = first.span().start().line;
-                let mut path = prefix.to_vec();
-                path.push(first.to_string());
-                i += 1;
-                while joined(i) {
-                    match trees.get(i + 2) {
-                        Some(TokenTree::Ident(next)) => path.push(next.to_string()),
-                        Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Brace => {
-                            collect(g.stream(), &path, used);
-                        }
-                        _ => {}
-                    }
-                    i += 3;
-                }
-                if punct(i, '!') && !punct(i + 1, '=') {
-                    path.last_mut().expect("not empty").push('!');
-                }
-                used.push(Used { path, line });
-            }
-            _ => i += 1,
+            _ => i + 1,
         }
     }
+}
+
+/// Reads the path whose first name is at `i`; returns the index after it.
+fn take_path(trees: &[TokenTree], mut i: usize, prefix: &[String], used: &mut Vec<Used>) -> usize {
+    let line = trees[i].span().start().line;
+    let mut path = prefix.to_vec();
+    path.push(trees[i].to_string());
+    i += 1;
+    while punct(trees, i, ':') && punct(trees, i + 1, ':') {
+        match trees.get(i + 2) {
+            Some(TokenTree::Ident(next)) => path.push(next.to_string()),
+            Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Brace => {
+                collect(g.stream(), &path, used)
+            }
+            _ => {}
+        }
+        i += 3;
+    }
+    if punct(trees, i, '!') && !punct(trees, i + 1, '=') {
+        path.last_mut().expect("not empty").push('!');
+    }
+    used.push(Used { path, line });
+    i
 }
 
 fn is_cfg_test(tree: Option<&TokenTree>) -> bool {
