@@ -12,14 +12,13 @@ mod settings;
 pub use analysis::Analysis;
 pub use settings::{Bed, Broker, BrokerUrl, Device, Display, Journal, Publish, Settings, Sink, Source, Unit};
 
-use contract::Key;
-use std::collections::BTreeMap;
+use contract::{Decoder, Entry, Sink as SinkPlugin};
 
-/// The plugins that this build knows: kind → its keys. Filled by `daemon::plugins`.
-#[derive(Debug, Clone, Default)]
+/// The plugins that this build knows, as `daemon/registry.rs` lists them.
+#[derive(Clone, Copy, Default)]
 pub struct Plugins {
     /// Decoders for `[[source]]`.
-    pub decoders: BTreeMap<&'static str, &'static [Key]>,
+    pub decoders: &'static [&'static Entry<dyn Decoder>],
     /// Destinations for `[[sink]]`.
-    pub sinks: BTreeMap<&'static str, &'static [Key]>,
+    pub sinks: &'static [&'static Entry<dyn SinkPlugin>],
 }
