@@ -6,6 +6,7 @@
 //! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`].
 //! Who calls it: `pipeline` (infer, explain) and `workshop`.
 
+mod architecture;
 mod block;
 mod bundle;
 mod codebook;
@@ -13,10 +14,13 @@ mod conv;
 mod engine;
 mod kernel;
 mod norm;
+mod resnet;
 
+pub use architecture::{Architecture, BlockSpec};
 pub use bundle::{Bundle, Manifest, ModelError};
 pub use codebook::{Assigned, Codebook};
 pub use engine::{Engine, Steps, Stream, Work, open_engine};
+pub use resnet::{Arrays, Net, fold};
 
 /// Standard leads that the network sees: bit i is lead i of I II III aVR aVL aVF V1 to V6.
 pub type LeadMask = u16;

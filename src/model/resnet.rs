@@ -1,0 +1,227 @@
+//! The network in training mode, in candle: named parameters, forward with batch statistics, folding for inference.
+
+use super::architecture::Architecture;
+use super::block::{BlockOp, Kept};
+use super::norm::{EPSILON, Moments, NormRelu};
+use candle_core::{Device, Result, Tensor, Var};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+/// Named arrays with their shapes: weights on their way to and from disk.
+pub type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Weight of a new batch in batch norm's running statistics.
+const MOMENTUM: f32 = 0.1;
+
+/// One trainable parameter.
+pub struct Param {
+    /// Its name in checkpoints.
+    pub name: String,
+    /// Its value.
+    pub var: Var,
+    /// The parts that weight decay applies to (kernels and matrices, not scales and shifts).
+    pub decayed: Vec<Range<usize>>,
+}
+
+/// The network with trainable parameters and batch norm's running statistics.
+pub struct Net {
+    /// Its shape.
+    pub shape: Architecture,
+    /// The parameters, in a fixed order: stem kernel, stem lead term, stem scale, stem shift, blocks, head, auxiliary
+    /// head.
+    pub params: Vec<Param>,
+    /// Running statistics: the stem's, then two for each block.
+    pub running: Vec<Moments>,
+    kept: Vec<Arc<Mutex<Kept>>>,
+    stem_norm: NormRelu,
+}
+
+/// Parameters before the first block.
+const STEM: usize = 4;
+
+impl Net {
+    /// A network with seeded random weights (uniform in ±1/√fan-in; the second norm of each block starts at 0.2).
+    ///
+    /// # Errors
+    /// If candle cannot make the tensors.
+    pub fn new(shape: Architecture, auxiliary: usize, seed: u64) -> Result<Self> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut uniform = |n: usize, fan_in: usize| -> Vec<f32> {
+            let bound = 1.0 / (fan_in as f32).sqrt();
+            (0..n).map(|_| rng.random_range(-bound..bound)).collect()
+        };
+        let mut params = Vec::new();
+        let mut add =
+            |name: &str, values: Vec<f32>, dims: &[usize], decayed: Vec<Range<usize>>| -> Result<()> {
+                let var = Var::from_vec(values, dims, &Device::Cpu)?;
+                params.push(Param { name: name.into(), var, decayed });
+                Ok(())
+            };
+        let (stem, c) = (shape.stem(), shape.stem_channels);
+        let n = stem.weights();
+        add("stem.kernel", uniform(n, stem.taps * stem.inputs), &[stem.taps, stem.inputs, c], vec![0..n])?;
+        add("stem.lead", uniform(stem.inputs * c, stem.inputs), &[stem.inputs, c], vec![0..stem.inputs * c])?;
+        add("stem.scale", vec![1.0; c], &[c], vec![])?;
+        add("stem.shift", vec![0.0; c], &[c], vec![])?;
+        for (i, block) in shape.blocks().iter().enumerate() {
+            let ranges = block.ranges();
+            let mut values = vec![0.0; block.params()];
+            let fans = [
+                block.conv1.inputs * block.conv1.taps,
+                0,
+                0,
+                block.conv2.inputs * block.conv2.taps,
+                0,
+                0,
+                block.conv1.inputs,
+            ];
+            for (range, fan) in ranges.iter().zip(fans).filter(|(r, fan)| *fan > 0 && !r.is_empty()) {
+                values[range.clone()].copy_from_slice(&uniform(range.len(), fan));
+            }
+            values[ranges[1].clone()].fill(1.0);
+            values[ranges[4].clone()].fill(0.2);
+            let decayed = [0, 3, 6].map(|r| ranges[r].clone()).to_vec();
+            add(&format!("block{}", i + 1), values, &[block.params()], decayed)?;
+        }
+        let f = shape.features();
+        for (name, outputs) in [("head", shape.classes.len()), ("auxiliary", auxiliary)] {
+            add(&format!("{name}.weight"), uniform(f * outputs, f), &[f, outputs], vec![0..f * outputs])?;
+            add(&format!("{name}.bias"), uniform(outputs, f), &[outputs], vec![])?;
+        }
+        let fresh = |c: usize| Moments { mean: vec![0.0; c], var: vec![1.0; c] };
+        let running = std::iter::once(fresh(c))
+            .chain(shape.blocks.iter().flat_map(|b| [fresh(b.channels), fresh(b.channels)]))
+            .collect();
+        let kept = shape.blocks.iter().map(|_| Arc::default()).collect();
+        Ok(Self { shape, params, running, kept, stem_norm: NormRelu::default() })
+    }
+
+    /// Logits of classes and auxiliary statements in training mode; x `[n, time, 12]` with masked leads 0, mask
+    /// `[n, 12]`, `head_mask` `[n, features]` the dropout of the pooled features (0 or 1/(1 - share)).
+    ///
+    /// # Errors
+    /// If shapes do not fit.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        mask: &Tensor,
+        head_mask: &Tensor,
+        seed: u64,
+    ) -> Result<(Tensor, Tensor)> {
+        let var = |i: usize| self.params[i].var.as_tensor();
+        let lead = mask.matmul(var(1))?.unsqueeze(1)?;
+        let stem = x.apply_op2(var(0), self.shape.stem())?.broadcast_add(&lead)?;
+        let mut y = stem.apply_op3(var(2), var(3), self.stem_norm.clone())?;
+        for (i, (shape, spec)) in self.shape.blocks().into_iter().zip(&self.shape.blocks).enumerate() {
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64);
+            let op = BlockOp { shape, dropout: spec.dropout, seed, kept: self.kept[i].clone() };
+            y = y.apply_op2(var(STEM + i), op)?;
+        }
+        let pooled = (y.mean(1)? * head_mask)?;
+        let at = STEM + self.shape.blocks.len();
+        let head = |i: usize| pooled.matmul(var(i))?.broadcast_add(var(i + 1));
+        Ok((head(at)?, head(at + 2)?))
+    }
+
+    /// Takes the last batch's statistics, over `count` values a channel at the stem's output, into the running ones.
+    pub fn update_running(&mut self, items: usize, time: usize) {
+        let mut rows = self.shape.stem().out_len(time);
+        let mut batch = vec![(self.stem_norm.moments.lock().expect("no panic while held").clone(), rows)];
+        for (kept, block) in self.kept.iter().zip(self.shape.blocks()) {
+            rows = block.conv1.out_len(rows);
+            let kept = kept.lock().expect("no panic while held");
+            batch.extend(kept.moments.iter().map(|m| (m.clone(), rows)));
+        }
+        for (running, (moments, rows)) in self.running.iter_mut().zip(batch) {
+            let n = (items * rows) as f32;
+            let mix = |to: &mut [f32], from: &[f32], scale: f32| {
+                for (t, f) in to.iter_mut().zip(from) {
+                    *t += MOMENTUM * (f * scale - *t);
+                }
+            };
+            mix(&mut running.mean, &moments.mean, 1.0);
+            mix(&mut running.var, &moments.var, n / (n - 1.0));
+        }
+    }
+
+    /// All numbers that make the model: parameters, then running means and variances, in a fixed order.
+    ///
+    /// # Errors
+    /// If a parameter cannot be read.
+    pub fn state(&self) -> Result<Vec<Vec<f32>>> {
+        let mut state = Vec::new();
+        for p in &self.params {
+            state.push(p.var.flatten_all()?.to_vec1::<f32>()?);
+        }
+        for m in &self.running {
+            state.extend([m.mean.clone(), m.var.clone()]);
+        }
+        Ok(state)
+    }
+
+    /// Sets what [`Net::state`] gave.
+    ///
+    /// # Errors
+    /// If the state belongs to another shape.
+    pub fn set_state(&mut self, state: &[Vec<f32>]) -> Result<()> {
+        if state.len() != self.params.len() + 2 * self.running.len() {
+            candle_core::bail!("state of {} arrays does not fit", state.len());
+        }
+        let (params, running) = state.split_at(self.params.len());
+        for (p, values) in self.params.iter().zip(params) {
+            p.var.set(&Tensor::from_slice(values, p.var.shape(), &Device::Cpu)?)?;
+        }
+        for (m, two) in self.running.iter_mut().zip(running.chunks_exact(2)) {
+            *m = Moments { mean: two[0].clone(), var: two[1].clone() };
+        }
+        Ok(())
+    }
+}
+
+/// Folds each batch norm into its convolution: the arrays of an inference bundle (`stem.kernel`, `stem.lead`,
+/// `stem.bias`, `block1.conv1.kernel`, `block1.conv1.bias`, …, `head.weight`, `head.bias`). `state` as [`Net::state`].
+#[must_use]
+pub fn fold(shape: &Architecture, state: &[Vec<f32>]) -> Arrays {
+    let params = STEM + shape.blocks.len() + 4;
+    let moments = |i: usize| (&state[params + 2 * i], &state[params + 2 * i + 1]);
+    let affine = |i: usize, gamma: &[f32], beta: &[f32]| -> (Vec<f32>, Vec<f32>) {
+        let (mean, var) = moments(i);
+        let scale: Vec<f64> =
+            gamma.iter().zip(var).map(|(g, v)| f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()).collect();
+        let shift =
+            (0..scale.len()).map(|c| (f64::from(beta[c]) - f64::from(mean[c]) * scale[c]) as f32).collect();
+        (scale.iter().map(|s| *s as f32).collect(), shift)
+    };
+    let scaled = |kernel: &[f32], scale: &[f32]| -> Vec<f32> {
+        kernel.chunks_exact(scale.len()).flat_map(|row| row.iter().zip(scale).map(|(w, s)| w * s)).collect()
+    };
+    let mut arrays = Arrays::new();
+    let mut put = |name: String, dims: Vec<usize>, values: Vec<f32>| {
+        arrays.insert(name, (dims, values));
+    };
+    let stem = shape.stem();
+    let (scale, shift) = affine(0, &state[2], &state[3]);
+    put("stem.kernel".into(), vec![stem.taps, stem.inputs, stem.outputs], scaled(&state[0], &scale));
+    put("stem.lead".into(), vec![stem.inputs, stem.outputs], scaled(&state[1], &scale));
+    put("stem.bias".into(), vec![stem.outputs], shift);
+    for (i, block) in shape.blocks().iter().enumerate() {
+        let p = &state[STEM + i];
+        let [w1, g1, b1, w2, g2, b2, ws] = block.ranges().map(|r| &p[r]);
+        for (k, conv, w, g, b) in [(1, block.conv1, w1, g1, b1), (2, block.conv2, w2, g2, b2)] {
+            let (scale, shift) = affine(2 * i + k, g, b);
+            let name = format!("block{}.conv{k}", i + 1);
+            put(format!("{name}.kernel"), vec![conv.taps, conv.inputs, conv.outputs], scaled(w, &scale));
+            put(format!("{name}.bias"), vec![conv.outputs], shift);
+        }
+        if let Some(skip) = block.skip {
+            put(format!("block{}.skip.kernel", i + 1), vec![1, skip.inputs, skip.outputs], ws.to_vec());
+        }
+    }
+    let head = STEM + shape.blocks.len();
+    put("head.weight".into(), vec![shape.features(), shape.classes.len()], state[head].clone());
+    put("head.bias".into(), vec![shape.classes.len()], state[head + 1].clone());
+    arrays
+}
