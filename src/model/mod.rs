@@ -7,6 +7,7 @@
 //! Who calls it: `pipeline` (infer, explain) and `workshop`.
 
 mod architecture;
+pub mod arrays;
 mod block;
 mod bundle;
 mod codebook;

@@ -1,1 +1,54 @@
 //! Training, fitting, evaluation and explanation from recordings.
+//!
+//! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
+//! bundles and reports. Signals go through the very pipeline that runs live.
+//! What it never does: sockets, clocks, anything a running ward needs.
+//! Door: [`train`], [`dataset`]; called by `cli` only.
+
+pub mod dataset;
+mod leads;
+mod optimise;
+pub mod train;
+
+pub use leads::LEAD_SETS;
+
+use crate::model::ModelError;
+use std::path::PathBuf;
+
+/// Why work in the workshop stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkshopError {
+    /// A data set.
+    #[error(transparent)]
+    Dataset(#[from] dataset::DatasetError),
+    /// A bundle or checkpoint.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tensor library.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// Not enough records.
+    #[error("{have} records in the chosen folds; at least {need} are needed")]
+    TooFew {
+        /// Needed.
+        need: usize,
+        /// Found.
+        have: usize,
+    },
+    /// A parameter was left out of the loss.
+    #[error("a parameter has no gradient: the network's shape leaves it unused")]
+    NoGradient,
+    /// The loss is no longer a number.
+    #[error("the loss is not finite after {0} steps; start again with another seed")]
+    Diverged(u64),
+    /// A checkpoint of another run.
+    #[error("{}: belongs to another run ({found}; wanted {wanted}); choose another folder or the same settings", path.display())]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+}

@@ -1,0 +1,315 @@
+//! Training of the network on PTB-XL (docs/method.md, training). Deterministic by seed for any number of threads.
+
+use super::WorkshopError;
+use super::dataset::{LENGTH, PtbXl};
+use super::leads::{draw_mask, flag};
+use super::optimise::{AdamW, average, one_cycle};
+use crate::model::{Architecture, Arrays, LEADS, Net, arrays};
+use candle_core::{Device, Tensor};
+use indicatif::ProgressBar;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Records a step.
+const BATCH: usize = 64;
+/// Weight of the auxiliary statements' loss.
+const AUXILIARY_WEIGHT: f64 = 2.0;
+/// Dropout of the pooled features.
+const HEAD_DROPOUT: f32 = 0.3;
+
+/// What to train.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where checkpoints go.
+    pub out: PathBuf,
+    /// Passes over the training folds.
+    pub epochs: u32,
+    /// Seed of weights, order, masks and augmentation.
+    pub seed: u64,
+    /// Folds trained on.
+    pub train_folds: Vec<u8>,
+    /// Go on from the last checkpoint.
+    pub resume: bool,
+}
+
+/// What one epoch showed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// Epochs done.
+    pub done: u32,
+    /// Mean loss of the classes.
+    pub loss: f64,
+    /// Mean loss of the auxiliary statements.
+    pub auxiliary_loss: f64,
+}
+
+/// One run: the network, its optimiser, the averaged weights.
+pub struct Run<'a> {
+    plan: Plan,
+    set: &'a PtbXl,
+    records: Vec<usize>,
+    net: Net,
+    adam: AdamW,
+    mean: Vec<Vec<f32>>,
+}
+
+/// One batch, ready for the network.
+struct Batch {
+    x: Tensor,
+    mask: Tensor,
+    head_mask: Tensor,
+    classes: Tensor,
+    /// 1 where the record has a superclass.
+    weight: Tensor,
+    statements: Tensor,
+    time: usize,
+}
+
+/// Binary cross-entropy per element, from logits.
+fn cross_entropy(logits: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+    let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    (logits.relu()? - (logits * target)?)? + soft
+}
+
+/// A standard normal number (Box-Muller).
+fn normal(rng: &mut impl Rng) -> f32 {
+    let (u, v): (f32, f32) = (rng.random_range(f32::EPSILON..1.0), rng.random());
+    (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
+}
+
+impl<'a> Run<'a> {
+    /// Starts a run, or goes on from the plan's checkpoint.
+    ///
+    /// # Errors
+    /// If the folds are empty or a checkpoint cannot be read or belongs to another run.
+    pub fn new(plan: Plan, set: &'a PtbXl) -> Result<Self, WorkshopError> {
+        let records = set.in_folds(&plan.train_folds);
+        if records.len() < BATCH {
+            return Err(WorkshopError::TooFew { need: BATCH, have: records.len() });
+        }
+        let net = Net::new(Architecture::default(), set.statements.len(), plan.seed)?;
+        let mean = net.state()?;
+        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean };
+        if run.plan.resume {
+            run.load()?;
+        }
+        Ok(run)
+    }
+
+    /// Steps of one epoch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.records.len() / BATCH) as u64
+    }
+
+    /// Epochs done so far.
+    #[must_use]
+    pub fn epochs_done(&self) -> u32 {
+        (self.adam.steps / self.steps_per_epoch()) as u32
+    }
+
+    /// The averaged weights, as [`Net::state`]: the model so far.
+    #[must_use]
+    pub fn averaged(&self) -> &[Vec<f32>] {
+        &self.mean
+    }
+
+    /// The network's shape.
+    #[must_use]
+    pub fn shape(&self) -> &Architecture {
+        &self.net.shape
+    }
+
+    /// Augmented copy of one record into `x` (`[time, lead]`).
+    fn augment(
+        &self,
+        record: usize,
+        from: usize,
+        mask: u16,
+        rng: &mut ChaCha8Rng,
+        x: &mut Vec<f32>,
+        time: usize,
+    ) {
+        let gain = if rng.random_bool(0.5) { rng.random_range(0.7f32.ln()..1.4f32.ln()).exp() } else { 1.0 };
+        // 0.03 mV in units of 0.25 mV.
+        let noise = if rng.random_bool(0.3) { rng.random_range(0.0..0.12f32) } else { 0.0 };
+        let gains: [f32; LEADS] = std::array::from_fn(|lead| gain * flag(mask, lead));
+        let start = x.len();
+        for row in self.set.signal(record)[from * LEADS..(from + time) * LEADS].chunks_exact(LEADS) {
+            x.extend(row.iter().zip(&gains).map(|(v, g)| v * g));
+        }
+        if noise > 0.0 {
+            for row in x[start..].chunks_exact_mut(LEADS) {
+                for (v, _) in row.iter_mut().zip(&gains).filter(|(_, g)| **g > 0.0) {
+                    *v += noise * normal(rng);
+                }
+            }
+        }
+    }
+
+    fn batch(&self, records: &[usize], rng: &mut ChaCha8Rng) -> candle_core::Result<Batch> {
+        let n = records.len();
+        let time = [880, 920, 960, 1000][rng.random_range(0..4)];
+        let from = rng.random_range(0..=LENGTH - time);
+        let statements = self.set.statements.len();
+        let (mut x, mut masks) = (Vec::with_capacity(n * time * LEADS), Vec::with_capacity(n * LEADS));
+        let (mut classes, mut weight) = (Vec::new(), Vec::new());
+        let mut said = vec![0.0f32; n * statements];
+        for (i, &record) in records.iter().enumerate() {
+            let mask = draw_mask(rng);
+            self.augment(record, from, mask, rng, &mut x, time);
+            masks.extend((0..LEADS).map(|lead| flag(mask, lead)));
+            let labels = &self.set.labels[record];
+            classes.extend(labels.classes.map(|c| f32::from(u8::from(c))));
+            weight.push(f32::from(u8::from(labels.has_class())));
+            for &s in &labels.statements {
+                said[i * statements + s] = 1.0;
+            }
+        }
+        let features = self.net.shape.features();
+        let keep = 1.0 / (1.0 - HEAD_DROPOUT);
+        let head: Vec<f32> =
+            (0..n * features).map(|_| if rng.random::<f32>() < HEAD_DROPOUT { 0.0 } else { keep }).collect();
+        let device = &Device::Cpu;
+        Ok(Batch {
+            x: Tensor::from_vec(x, (n, time, LEADS), device)?,
+            mask: Tensor::from_vec(masks, (n, LEADS), device)?,
+            head_mask: Tensor::from_vec(head, (n, features), device)?,
+            classes: Tensor::from_vec(classes, (n, 5), device)?,
+            weight: Tensor::from_vec(weight, (n, 1), device)?,
+            statements: Tensor::from_vec(said, (n, statements), device)?,
+            time,
+        })
+    }
+
+    /// One step; returns both losses.
+    fn step(&mut self, records: &[usize], rate: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let b = self.batch(records, &mut rng)?;
+        let (logits, said) = self.net.forward(&b.x, &b.mask, &b.head_mask, seed)?;
+        let labelled = f64::from(b.weight.sum_all()?.to_scalar::<f32>()?).max(1.0) * 5.0;
+        let loss = (cross_entropy(&logits, &b.classes)?.broadcast_mul(&b.weight)?.sum_all()? / labelled)?;
+        let auxiliary = cross_entropy(&said, &b.statements)?.mean_all()?;
+        let total = (&loss + (&auxiliary * AUXILIARY_WEIGHT)?)?;
+        let grads = total.backward()?;
+        let mut values = Vec::new();
+        let mut slopes = Vec::new();
+        for p in &self.net.params {
+            let grad = grads.get(p.var.as_tensor()).ok_or(WorkshopError::NoGradient)?;
+            slopes.push(grad.flatten_all()?.to_vec1::<f32>()?);
+            values.push(p.var.flatten_all()?.to_vec1::<f32>()?);
+        }
+        let losses = [f64::from(loss.to_scalar::<f32>()?), f64::from(auxiliary.to_scalar::<f32>()?)];
+        if !losses.iter().all(|l| l.is_finite()) {
+            return Err(WorkshopError::Diverged(self.adam.steps));
+        }
+        let decayed: Vec<_> = self.net.params.iter().map(|p| p.decayed.as_slice()).collect();
+        self.adam.step(&mut values, &slopes, &decayed, rate);
+        for (p, values) in self.net.params.iter().zip(&values) {
+            p.var.set(&Tensor::from_slice(values, p.var.shape(), &Device::Cpu)?)?;
+        }
+        self.net.update_running(records.len(), b.time);
+        average(&mut self.mean, &self.net.state()?, self.adam.steps);
+        Ok(losses)
+    }
+
+    /// Trains one epoch and saves a checkpoint.
+    ///
+    /// # Errors
+    /// If the loss is no longer finite or the checkpoint cannot be written.
+    pub fn epoch(&mut self, bar: &ProgressBar) -> Result<Epoch, WorkshopError> {
+        let (epoch, steps) = (u64::from(self.epochs_done()), self.steps_per_epoch());
+        let seed = self.plan.seed.wrapping_mul(1_000_003).wrapping_add(epoch);
+        let mut order = self.records.clone();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut sums = [0.0; 2];
+        for (i, records) in order.chunks_exact(BATCH).enumerate() {
+            let at = epoch * steps + i as u64;
+            let u = at as f64 / (u64::from(self.plan.epochs) * steps) as f64;
+            let losses = self.step(records, one_cycle(u), seed.wrapping_mul(1 << 20).wrapping_add(at))?;
+            for (sum, loss) in sums.iter_mut().zip(losses) {
+                *sum += loss;
+            }
+            bar.set_message(format!(
+                "loss {:.4} + {:.4}",
+                sums[0] / (i + 1) as f64,
+                sums[1] / (i + 1) as f64
+            ));
+            bar.inc(1);
+        }
+        self.save()?;
+        let n = steps as f64;
+        Ok(Epoch { done: self.epochs_done(), loss: sums[0] / n, auxiliary_loss: sums[1] / n })
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.plan.out.join("checkpoint.safetensors")
+    }
+
+    /// What must be equal for a checkpoint to be continued.
+    fn notes(&self) -> HashMap<String, String> {
+        let note = format!(
+            "seed {} epochs {} folds {:?} records {} statements {}",
+            self.plan.seed,
+            self.plan.epochs,
+            self.plan.train_folds,
+            self.records.len(),
+            self.set.statements.len()
+        );
+        HashMap::from([("run".into(), note), ("steps".into(), self.adam.steps.to_string())])
+    }
+
+    fn save(&self) -> Result<(), WorkshopError> {
+        let state = self.net.state()?;
+        let groups = [
+            ("net", &state),
+            ("mean", &self.mean),
+            ("first", &self.adam.first),
+            ("second", &self.adam.second),
+        ];
+        let named: Arrays = groups
+            .iter()
+            .flat_map(|(group, arrays)| {
+                arrays
+                    .iter()
+                    .enumerate()
+                    .map(move |(i, a)| (format!("{group}.{i:03}"), (vec![a.len()], a.clone())))
+            })
+            .collect();
+        arrays::write(&self.checkpoint(), &arrays::to_bytes(&named, &self.notes())?)?;
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<(), WorkshopError> {
+        let path = self.checkpoint();
+        if !path.exists() {
+            return Ok(());
+        }
+        let (named, notes) = arrays::from_bytes(&arrays::read(&path)?)?;
+        if notes.get("run") != self.notes().get("run") {
+            return Err(WorkshopError::OtherRun {
+                path,
+                found: notes.get("run").cloned().unwrap_or_default(),
+                wanted: self.notes().remove("run").unwrap_or_default(),
+            });
+        }
+        let group = |name: &str| -> Vec<Vec<f32>> {
+            named
+                .iter()
+                .filter(|(k, _)| k.starts_with(&format!("{name}.")))
+                .map(|(_, (_, v))| v.clone())
+                .collect()
+        };
+        self.net.set_state(&group("net"))?;
+        self.mean = group("mean");
+        self.adam = AdamW {
+            steps: notes.get("steps").and_then(|s| s.parse().ok()).unwrap_or(0),
+            first: group("first"),
+            second: group("second"),
+        };
+        Ok(())
+    }
+}
