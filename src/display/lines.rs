@@ -1,0 +1,313 @@
+//! Header, footer, and the strip of what needs a look and what is not watched.
+
+use super::keys;
+use super::scene::{SILENT_MS, Scene, put, put_right};
+use super::words;
+use crate::snapshot::AlertView;
+use contract::Level;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+/// A piece of a line.
+type Piece = (String, Style);
+
+fn clock_and_beat(scene: &Scene) -> String {
+    let clock = scene.now.map_or_else(|| "--:--:--".into(), |now| scene.clock(now));
+    // The daemon's own beat turns the mark: standing still, it says that the daemon does.
+    let beat = ['|', '/', '-', '\\'][(scene.snapshot.beat % 4) as usize];
+    format!("{clock} {beat}")
+}
+
+/// `watching n of N: 1 ALERT 2 advisory`.
+fn counts(scene: &Scene) -> String {
+    let standings = scene.standings();
+    let watched = standings.iter().filter(|s| s.watched()).count();
+    let open = scene.looks();
+    let alerts = open.iter().filter(|a| a.level == Level::Alert).count();
+    let advisories = open.len() - alerts;
+    let mut text = format!("watching {watched} of {}", standings.len());
+    if alerts > 0 {
+        text += &format!(": {alerts} ALERT");
+    }
+    if advisories > 0 {
+        text += &format!("{} {advisories} advisory", if alerts > 0 { "" } else { ":" });
+    }
+    text
+}
+
+/// A banner over the whole line, or `None` while all is as it should be.
+pub(super) fn banner(scene: &Scene) -> Option<String> {
+    if scene.age_ms > SILENT_MS {
+        let age = words::span(words::signed(scene.age_ms));
+        return Some(format!(" WARDBEAT DAEMON SILENT for {age}: this screen is not watching"));
+    }
+    let trouble = scene.troubles();
+    let first = trouble.first()?;
+    let more = if trouble.len() > 1 { format!(" (+{})", trouble.len() - 1) } else { String::new() };
+    Some(format!(" WARDBEAT TROUBLE: {first}{more}"))
+}
+
+/// The first line of the ward view.
+pub(super) fn header(buf: &mut Buffer, scene: &Scene, page: Option<(usize, usize)>) {
+    let wide = buf.area.width;
+    let clock = clock_and_beat(scene);
+    let clock_x = wide.saturating_sub(clock.len() as u16 + 1);
+    if let Some(text) = banner(scene) {
+        put(buf, 0, 0, &" ".repeat(usize::from(wide)), wide, scene.palette.banner);
+        put(buf, 0, 0, &text, clock_x.saturating_sub(1), scene.palette.banner);
+        put(buf, clock_x, 0, &clock, wide, scene.palette.banner);
+        return;
+    }
+    put(buf, clock_x, 0, &clock, wide, scene.palette.bold);
+    let mode = scene.mode_word().map_or_else(String::new, |m| format!(" {m}"));
+    let mut left = format!(" WARDBEAT{mode} {}", counts(scene));
+    if let Some((at, of)) = page {
+        left += &format!("  page {at}/{of}");
+    }
+    let mut right = Vec::new();
+    if let Some(s) = scene.ui.held_s() {
+        right.push(format!("HELD {s}s"));
+    }
+    if let Some(fps) = scene.ui.slow_fps {
+        right.push(format!("{fps} fps"));
+    }
+    right.push(if scene.ui.bell { "BELL ALERTS".into() } else { "BELL OFF".into() });
+    let right = right.join("  ");
+    let right_x = clock_x.saturating_sub(right.len() as u16 + 1);
+    put(buf, right_x, 0, &right, clock_x.saturating_sub(right_x), scene.palette.dim);
+    put(buf, 0, 0, &left, right_x.saturating_sub(1), scene.palette.bold);
+    let used = words::width(&left) as u16 + 3;
+    let lost = unwatched(scene);
+    if wide >= 100 && !lost.is_empty() && used < right_x {
+        let labels: Vec<String> = lost.iter().map(|(label, _, _)| label.clone()).collect();
+        let text = format!("not watched: {}", labels.join(" "));
+        put(buf, used, 0, &text, right_x.saturating_sub(used + 1), scene.palette.dim);
+    }
+}
+
+/// The title line of the other views: a title, or the banner, and the clock.
+pub(super) fn title(buf: &mut Buffer, scene: &Scene, text: &str, style: Style) {
+    let wide = buf.area.width;
+    let clock = clock_and_beat(scene);
+    let clock_x = wide.saturating_sub(clock.len() as u16 + 1);
+    let (text, style, clock_style) = match banner(scene) {
+        Some(banner) => {
+            put(buf, 0, 0, &" ".repeat(usize::from(wide)), wide, scene.palette.banner);
+            (banner, scene.palette.banner, scene.palette.banner)
+        }
+        None => (text.to_owned(), style, scene.palette.bold),
+    };
+    put(buf, 0, 0, &text, clock_x.saturating_sub(1), style);
+    put(buf, clock_x, 0, &clock, wide, clock_style);
+}
+
+/// Beds without verdicts: label, words, style.
+fn unwatched(scene: &Scene) -> Vec<(String, String, Style)> {
+    let lost = scene.standings().into_iter().filter(|s| !s.watched());
+    lost.map(|s| {
+        let since = s.since(scene);
+        let word = words::state_word(s.state).to_ascii_lowercase();
+        (words::cut(&s.bed.label, 8), format!("{word} {since}"), s.chip(scene))
+    })
+    .collect()
+}
+
+/// One open finding in words, 0 = as short as can be, 2 = full.
+fn look_text(scene: &Scene, a: &AlertView, length: usize) -> String {
+    let (label, mark) = (words::cut(&a.label, 8), words::level_mark(a.level));
+    if length == 0 {
+        return format!("{label} {mark}");
+    }
+    let stopped = a.bed.as_ref().and_then(|id| scene.bed(id)).is_some_and(|b| !scene.standing(b).watched());
+    let mut text = format!("{label} {mark} {}", words::code_words(a.code, length - 1));
+    if length > 1 {
+        text += &a.k_of_n.map_or_else(String::new, |[k, n]| format!("  {k} of last {n} s"));
+    }
+    text += &format!("  {}", scene.span(a.onset));
+    if stopped {
+        text += " open when data stopped";
+    }
+    if a.silent {
+        text += " (silent)";
+    }
+    if let Some((who, at)) = &a.seen {
+        text += &format!(" seen {} {}", words::cut(who, 8), scene.clock_min(*at));
+    }
+    text
+}
+
+fn look_style(scene: &Scene, a: &AlertView) -> Style {
+    match a.level {
+        Level::Alert if a.seen.is_none() => scene.palette.alert,
+        Level::Alert => scene.palette.bold,
+        Level::Advisory => scene.palette.text,
+    }
+}
+
+/// All open findings on one line: in full if they fit, else shorter, at last by bed and mark only.
+pub(super) fn look_pieces(scene: &Scene, looks: &[&AlertView], cells: usize) -> Vec<Piece> {
+    let lengths: [&dyn Fn(usize) -> usize; 4] = [&|_| 2, &|i| if i == 0 { 2 } else { 1 }, &|_| 1, &|_| 0];
+    for length in lengths {
+        let pieces: Vec<Piece> = looks
+            .iter()
+            .enumerate()
+            .map(|(i, a)| (look_text(scene, a, length(i)), look_style(scene, a)))
+            .collect();
+        if joined(&pieces) <= cells {
+            return pieces;
+        }
+    }
+    let short = looks.iter().map(|a| (look_text(scene, a, 0), look_style(scene, a))).collect();
+    fit_pieces(short, cells)
+}
+
+fn joined(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|(t, _)| words::width(t) + 3).sum::<usize>().saturating_sub(3)
+}
+
+/// Keeps what fits and says how many do not.
+fn fit_pieces(mut pieces: Vec<Piece>, cells: usize) -> Vec<Piece> {
+    let all = pieces.len();
+    while joined(&pieces) + if pieces.len() < all { 6 } else { 0 } > cells && !pieces.is_empty() {
+        pieces.pop();
+    }
+    let lost = all - pieces.len();
+    if lost > 0 {
+        pieces.push((format!("+{lost}"), Style::new()));
+    }
+    pieces
+}
+
+fn put_pieces(buf: &mut Buffer, x: u16, y: u16, pieces: &[Piece], dim: Style) {
+    let mut x = x;
+    for (i, (text, style)) in pieces.iter().enumerate() {
+        if i > 0 {
+            put(buf, x, y, " | ", 3, dim);
+            x = x.saturating_add(3);
+        }
+        put(buf, x, y, text, u16::MAX, *style);
+        x = x.saturating_add(words::width(&words::clean(text)) as u16);
+    }
+}
+
+/// The open findings in `rows` lines, one each where there is room.
+fn look_lines(buf: &mut Buffer, scene: &Scene, area: Rect, lead: &str) {
+    let looks = scene.looks();
+    let (rows, lead_cells) = (usize::from(area.height), lead.len() as u16);
+    let cells = usize::from(area.width.saturating_sub(lead_cells));
+    if rows == 0 {
+        return;
+    }
+    let single = if looks.len() <= rows { looks.len() } else { rows - 1 };
+    let rest = &looks[single..];
+    let groups = looks[..single].iter().map(std::slice::from_ref).chain((!rest.is_empty()).then_some(rest));
+    for (i, group) in groups.enumerate() {
+        let y = area.y + i as u16;
+        put(buf, area.x, y, lead, lead_cells, scene.palette.bold);
+        put_pieces(buf, area.x + lead_cells, y, &look_pieces(scene, group, cells), scene.palette.dim);
+    }
+    if looks.is_empty() {
+        put(buf, area.x, area.y, lead, lead_cells, scene.palette.dim);
+        put(buf, area.x + lead_cells, area.y, "--", 2, scene.palette.dim);
+    }
+}
+
+/// The strip on small screens: open findings, beds not watched, footer.
+pub(super) fn strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
+    if area.height < 3 {
+        return;
+    }
+    let area = area.intersection(buf.area);
+    look_lines(buf, scene, Rect { height: area.height - 2, ..area }, " LOOK  ");
+    let looks = scene.looks().len().clamp(1, usize::from(area.height - 2)) as u16;
+    let lost: Vec<Piece> =
+        unwatched(scene).into_iter().map(|(l, t, _)| (format!("{l} {t}"), scene.palette.text)).collect();
+    if !lost.is_empty() {
+        let (y, lead) = (area.y + looks, " NOT WATCHED  ");
+        put(buf, 0, y, lead, 14, scene.palette.bold);
+        let cells = usize::from(area.width.saturating_sub(14));
+        put_pieces(buf, 14, y, &fit_pieces(lost, cells), scene.palette.dim);
+    }
+    footer(buf, scene, &["n", "l", "?"]);
+}
+
+/// The strip on large screens: two columns.
+pub(super) fn wide_strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
+    let area = area.intersection(buf.area);
+    if area.height < 3 {
+        return;
+    }
+    let palette = &scene.palette;
+    let split = area.width * 3 / 4;
+    put(buf, 0, area.y, " NEEDS A LOOK (oldest first)", split, palette.bold);
+    put(buf, split, area.y, "NOT WATCHED", area.width, palette.bold);
+    let ended = scene.ended_unseen();
+    let rows = area.height - 2 - u16::from(!ended.is_empty());
+    look_lines(buf, scene, Rect::new(0, area.y + 1, split - 1, rows), " ");
+    if !ended.is_empty() {
+        let pieces = ended.iter().map(|a| (ended_text(scene, a), palette.text)).collect();
+        put(buf, 1, area.bottom() - 2, "ended unseen:", 13, palette.dim);
+        put_pieces(buf, 15, area.bottom() - 2, &fit_pieces(pieces, usize::from(split) - 16), palette.dim);
+    }
+    let lost = unwatched(scene);
+    let room = usize::from(area.height - 2);
+    for (i, (label, text, chip)) in lost.iter().take(room).enumerate() {
+        let y = area.y + 1 + i as u16;
+        if i + 1 == room && lost.len() > room {
+            put(buf, split, y, &format!("+{} more", lost.len() - i), area.width - split, palette.text);
+            break;
+        }
+        put(buf, split, y, label, 8, palette.bold);
+        put(buf, split + words::width(label) as u16 + 1, y, text, area.width - split, *chip);
+    }
+    footer(buf, scene, &["n", "l", "?"]);
+}
+
+fn ended_text(scene: &Scene, a: &AlertView) -> String {
+    let until = a.ended.map_or_else(String::new, |t| scene.clock_min(t));
+    let mark = words::level_mark(a.level);
+    format!("{} {mark} {}-{until}", words::cut(&a.label, 8), scene.clock_min(a.onset))
+}
+
+/// The last line: what is being typed, or what this screen is not, and the keys.
+pub(super) fn footer(buf: &mut Buffer, scene: &Scene, wanted: &[&str]) {
+    let (wide, y) = (buf.area.width, buf.area.height.saturating_sub(1));
+    let text = if scene.ui.leaving {
+        " Leave this screen? y = leave, any other key = stay".to_owned()
+    } else if !scene.ui.typed.is_empty() {
+        format!(" go to bed {}_  (Enter opens, Esc drops)", scene.ui.typed)
+    } else {
+        format!(" {}  {}", words::NOT_AN_ALARM, keys::footer(wanted))
+    };
+    put(buf, 0, y, &text, wide, if scene.ui.leaving { scene.palette.bold } else { scene.palette.dim });
+}
+
+/// In views other than the ward: unseen ALERTs of any bed but `shown`, on the line above the footer.
+pub(super) fn elsewhere(buf: &mut Buffer, scene: &Scene, shown: Option<&contract::BedId>) -> bool {
+    let looks: Vec<&AlertView> = scene
+        .looks()
+        .into_iter()
+        .filter(|a| {
+            a.level == Level::Alert && a.seen.is_none() && (shown.is_none() || a.bed.as_ref() != shown)
+        })
+        .collect();
+    if looks.is_empty() || buf.area.height < 4 {
+        return false;
+    }
+    let y = buf.area.height - 2;
+    put(buf, 0, y, " LOOK  ", 7, scene.palette.bold);
+    let cells = usize::from(buf.area.width.saturating_sub(7));
+    put_pieces(buf, 7, y, &look_pieces(scene, &looks, cells), scene.palette.dim);
+    true
+}
+
+/// Clock and beat at the right of a short line.
+pub(super) fn put_clock(buf: &mut Buffer, scene: &Scene) {
+    put_right(buf, buf.area.width, 0, &clock_and_beat(scene), scene.palette.bold);
+}
+
+/// The counts in words, for the narrow views.
+pub(super) fn count_text(scene: &Scene) -> String {
+    counts(scene)
+}

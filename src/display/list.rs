@@ -1,0 +1,100 @@
+//! The alert list: open findings and technical conditions, then what ended unseen, with the strip of the chosen one.
+
+use super::lines;
+use super::scene::{Scene, put};
+use super::trace::{self, Motion, Run, Scale};
+use super::words;
+use crate::snapshot::AlertView;
+use contract::{AlertClass, Level};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
+    let (w, h) = (buf.area.width, buf.area.height);
+    let palette = &scene.palette;
+    let alerts = &scene.snapshot.alerts;
+    let open = alerts.iter().filter(|a| a.ended.is_none()).count();
+    let unseen = scene.ended_unseen().len();
+    let title = format!(" ALERT LIST  {open} open  {unseen} ended unseen");
+    lines::title(buf, scene, &title, palette.bold);
+    put(buf, 0, 1, "   bed   level     what                          since     state", w, palette.dim);
+    let at = scene.ui.line.min(alerts.len().saturating_sub(1));
+    let detail = if h >= 20 { 6 } else { 0 };
+    let rows = usize::from(h.saturating_sub(4 + detail));
+    let first = (at + 1).saturating_sub(rows);
+    for (i, alert) in alerts.iter().enumerate().skip(first).take(rows) {
+        row(buf, scene, alert, 2 + (i - first) as u16, i == at);
+    }
+    if alerts.is_empty() {
+        put(buf, 3, 3, "Nothing open, nothing ended unseen.", w, palette.text);
+    }
+    if let Some(alert) = alerts.get(at).filter(|_| detail > 0) {
+        detail_of(buf, scene, alert, Rect::new(1, h - 2 - detail, w - 2, detail));
+    }
+    lines::elsewhere(buf, scene, None);
+    lines::footer(buf, scene, &["Enter", "?"]);
+}
+
+fn row(buf: &mut Buffer, scene: &Scene, a: &AlertView, y: u16, chosen: bool) {
+    let (w, palette) = (buf.area.width, &scene.palette);
+    let technical = a.class == AlertClass::Technical;
+    let (mark, word, chip) = match (technical, a.level) {
+        (true, _) => ("x", "TECHNICAL", palette.unwatched),
+        (false, Level::Alert) => ("!!", "ALERT", palette.alert),
+        (false, Level::Advisory) => ("!", "ADVISORY", palette.advisory),
+    };
+    let chip = if a.ended.is_some() { palette.text } else { chip };
+    put(buf, 0, y, if chosen { ">" } else { " " }, 1, palette.bold);
+    put(buf, 2, y, &words::cut(&a.label, 6), 6, palette.bold);
+    put(buf, 9, y, &format!("{} {}", words::fit(mark, 2), words::fit(word, 9)), 12, chip);
+    let what = if technical { words::clean(&a.text) } else { words::code_words(a.code, 1).into() };
+    put(buf, 22, y, &what, 28, palette.text);
+    put(buf, 51, y, &scene.clock(a.onset), 8, palette.text);
+    let state = match (a.ended, &a.seen) {
+        (None, None) => format!("OPEN {}", scene.span(a.onset)),
+        (None, Some((who, at))) => {
+            format!("OPEN {} seen {} {}", scene.span(a.onset), who, scene.clock_min(*at))
+        }
+        (Some(_), None) => "ended unseen".into(),
+        (Some(_), Some((who, _))) => format!("ended, seen {who}"),
+    };
+    let silent = if a.silent { "  (silent)" } else { "" };
+    put(buf, 61, y, &format!("{state}{silent}"), w.saturating_sub(61), palette.text);
+}
+
+fn detail_of(buf: &mut Buffer, scene: &Scene, a: &AlertView, area: Rect) {
+    let palette = &scene.palette;
+    let mut text = format!("> {} {}", words::cut(&a.label, 8), words::code_words(a.code, 2));
+    for part in [words::clean(&a.evidence), k_of_n(a)] {
+        if !part.is_empty() {
+            text += &format!("   {part}");
+        }
+    }
+    put(buf, area.x, area.y, &text, area.width, palette.bold);
+    let shifts: Vec<String> = a.shifts.iter().take(3).map(shift_text).collect();
+    let what =
+        if shifts.is_empty() { words::clean(&a.text) } else { format!("changed: {}", shifts.join("   ")) };
+    put(buf, area.x, area.y + 1, &what, area.width, palette.text);
+    let picture = Rect::new(area.x, area.y + 2, area.width, area.height.saturating_sub(2));
+    frozen(buf, scene, a, picture);
+}
+
+pub(super) fn k_of_n(a: &AlertView) -> String {
+    a.k_of_n.map_or_else(String::new, |[k, n]| format!("{k} of last {n} s"))
+}
+
+pub(super) fn shift_text(s: &contract::ClusterShift) -> String {
+    format!("{} {:.0}%->{:.0}%", words::clean(&s.name), s.usual * 100.0, s.now * 100.0)
+}
+
+/// The trace around the moment an alert rose, standing.
+pub(super) fn frozen(buf: &mut Buffer, scene: &Scene, a: &AlertView, area: Rect) {
+    if a.strip.is_empty() || area.is_empty() {
+        return;
+    }
+    let run = Run { columns: &a.strip, first: 0, head: a.strip.len() as u64 };
+    // As many dots as fit: the whole strip is shown.
+    let dots_per_s = (u64::from(area.width) * 2 * trace::COLUMNS_PER_S / a.strip.len() as u64).clamp(2, 50);
+    let scale = Scale::fit(&a.strip, dots_per_s, 1.0);
+    trace::draw(buf, area, run, scale, Motion::Still, scene.palette.glyphs, |c| scene.cluster_style(c));
+}
