@@ -4,12 +4,17 @@ use crate::config::Plugins;
 use contract::{Decoder, Entry, Sink};
 
 /// The decoders of this build, by the word in the config.
-pub const DECODERS: &[&Entry<dyn Decoder>] = &[];
+pub const DECODERS: &[&Entry<dyn Decoder>] = &[
+    #[cfg(feature = "decoder-json")]
+    &decoder_json::ENTRY,
+    #[cfg(feature = "decoder-packed")]
+    &decoder_packed::ENTRY,
+];
 
 /// The destinations of this build beside MQTT, which every build has (`publish.rs`).
 pub const SINKS: &[&Entry<dyn Sink>] = &[];
 
-/// The table that `config` validates against.
+/// The plugins that `config` validates against.
 #[must_use]
 pub fn plugins() -> Plugins {
     Plugins { decoders: DECODERS, sinks: SINKS }
