@@ -1,1 +1,85 @@
-//! Commands: one file each. Parses, calls a room, turns its result into words and an exit code; computes nothing.
+//! Commands: one file each.
+//!
+//! What it does: parses the command line, calls a room, turns its result into words and an exit code; joins daemon and
+//! display, which do not know each other.
+//! What it never does: compute, open sockets, make threads.
+//! Door: [`main`]. Who calls it: the `wardbeat` program.
+
+mod check;
+mod completions;
+mod live;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What Wardbeat is and is not; `--version`, start-up, README and the model card carry the same words.
+pub const INTENDED_USE: &str = include_str!("intended_use.txt");
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\n\n", include_str!("intended_use.txt"));
+
+const EXAMPLES: &str = "\
+Examples:
+  wardbeat demo                                   a scripted ward on this machine, in the terminal
+  wardbeat demo --headless --summary demo.json    the same as log lines, checked
+  wardbeat check config/ward.toml                 all faults of a config at once
+  wardbeat run --config config/ward.toml --tui    beside real monitors
+
+Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong usage or a faulty config; 3 the demo missed
+something that it expects.";
+
+/// Streaming ECG analysis beside the bedside monitor: clusters, entropy, explained advisories.
+#[derive(Debug, Parser)]
+#[command(name = "wardbeat", version = VERSION, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs beside real monitors until SIGINT or SIGTERM.
+    Run(run::Args),
+    /// Checks a config and reports all of its faults at once.
+    Check(check::Args),
+    /// Prints completions for a shell.
+    Completions(completions::Args),
+}
+
+/// How a command failed, by exit code.
+#[derive(Debug)]
+enum Failure {
+    /// 2: the config or the command line is wrong.
+    Usage(String),
+    /// 3: the demo missed something.
+    Missing(String),
+    /// 1: anything else.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Parses the command line and runs the command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
+    };
+    let (code, text) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => (2, text),
+        Err(Failure::Missing(text)) => (3, text),
+        Err(Failure::Other(error)) => (1, format!("wardbeat: {error:#}")),
+    };
+    eprintln!("{text}");
+    ExitCode::from(code)
+}

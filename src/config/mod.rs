@@ -3,13 +3,21 @@
 //! What it does: reads a config file, checks every key against one table (which also serves the JSON schema and the
 //! documented `config/wardbeat.toml`) and reports all faults at once with line and suggestion.
 //! What it never does: sockets, threads, clocks, reading secrets; it knows plugins only by the table it is given.
-//! Door: [`Settings`] and its parts, [`Plugins`].
+//! Door: [`Settings`] and its parts, [`load`] and [`parse`], [`Plugins`], [`Faults`],
+//! [`schema`] and [`documented`].
 //! Who calls it: `cli` (load, check), `daemon` and `pipeline` (plain types).
 
 mod analysis;
+mod diagnose;
+mod document;
+mod keys;
+mod load;
 mod settings;
 
 pub use analysis::Analysis;
+pub use diagnose::Fault;
+pub use document::{documented, schema};
+pub use load::{Faults, load, parse};
 pub use settings::{Bed, Broker, BrokerUrl, Device, Display, Journal, Publish, Settings, Sink, Source, Unit};
 
 use contract::{Decoder, Entry, Sink as SinkPlugin};

@@ -1,7 +1,7 @@
 //! The settings as plain types. Each default stands once, here; `keys.rs` describes the same keys for people.
 
 use super::Analysis;
-use contract::{BedId, Options, Priority};
+use contract::{BedId, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -65,6 +65,19 @@ impl Device {
             Self::Auto => "auto",
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
+        }
+    }
+}
+
+impl std::str::FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            other => Err(format!("{other:?} is not auto, cpu or cuda")),
         }
     }
 }
@@ -215,8 +228,6 @@ impl Default for Journal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Publish {
-    /// Highest priority an alert may carry. There is no high: it belongs to the bedside monitors.
-    pub priority: Priority,
     /// Retained state of each bed, once a second.
     pub state: bool,
     /// Trace and clusters for watchers elsewhere, four times a second.
@@ -227,7 +238,7 @@ pub struct Publish {
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { priority: Priority::Low, state: true, view: false, explain: false }
+        Self { state: true, view: false, explain: false }
     }
 }
 
@@ -252,15 +263,13 @@ pub struct Display {
     pub theme: String,
     /// Glyphs: `braille` or `ascii`.
     pub glyphs: String,
-    /// Pictures a second, 1 to 30.
-    pub fps: u32,
     /// Shows the classes' names (research only; never at the bedside).
     pub show_labels: bool,
 }
 
 impl Default for Display {
     fn default() -> Self {
-        Self { theme: "dark".into(), glyphs: "braille".into(), fps: 10, show_labels: false }
+        Self { theme: "dark".into(), glyphs: "braille".into(), show_labels: false }
     }
 }
 
@@ -300,15 +309,14 @@ impl Settings {
         named.map_or(unit, |u| u.station.as_str())
     }
 
-    /// `c-` and six hex digits of the SHA-256 over the settings that can change an alert: analysis, sources and the
-    /// priority. Node, broker and paths are left out, so that two nodes of a site write the same alert bytes.
+    /// `c-` and six hex digits of the SHA-256 over the settings that can change an alert: analysis and
+    /// sources. Node, broker and paths are left out, so that two nodes of a site write the same alert bytes.
     #[must_use]
     pub fn id(&self) -> String {
         // Values of serde_json keep their keys sorted: one text for one meaning.
         let canonical = serde_json::json!({
             "analysis": self.analysis,
             "source": self.sources,
-            "priority": self.publish.priority,
         });
         let digest = Sha256::digest(canonical.to_string());
         format!("c-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])

@@ -113,7 +113,7 @@ pub const ROOMS: &[Room] = &[
         rooms: &["config", "model", "daemon", "display", "workshop", "snapshot"],
         crates: &["broker", "monitor", "patient", "recordings"],
         outside: &["clap", "clap_complete", "anyhow", "tracing", "tracing_subscriber", "toml"],
-        never_std: &["net", "thread"],
+        never_std: &["net"],
         instead: "cli parses and calls a room; put the work into that room",
     },
 ];

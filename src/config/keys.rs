@@ -1,0 +1,365 @@
+//! Every key of the config, once: what it takes, its default, its rule and one line for people. Validation, the JSON
+//! schema and `config/wardbeat.toml` are made from this table; tests hold the defaults to those of `settings.rs`.
+
+use contract::{Key, Kind};
+
+/// What a value must obey beside its kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// Nothing.
+    Any,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Between these numbers, both allowed.
+    Between(f64, f64),
+    /// One level of a topic.
+    Level,
+    /// `site/unit/bed`.
+    Bed,
+    /// A topic filter.
+    Filter,
+    /// `mqtt://…` or `mqtts://…`.
+    Url,
+    /// An IANA time zone.
+    Zone,
+    /// A file that exists.
+    File,
+    /// A file in a folder that exists.
+    InFolder,
+    /// A decoder of this build.
+    Decoder,
+    /// A destination of this build.
+    SinkKind,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub key: Key,
+    pub rule: Rule,
+    /// Must differ between the entries of a list.
+    pub unique: bool,
+}
+
+/// One `[section]` or `[[section]]`; the name is empty for the keys at the top.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section {
+    pub name: &'static str,
+    /// `[[section]]`: any number of entries.
+    pub list: bool,
+    /// What it is for, for people.
+    pub doc: &'static str,
+    pub fields: &'static [Field],
+    /// An entry as the documented config shows it; only for lists.
+    pub sample: &'static str,
+}
+
+impl Section {
+    /// Its field of that name.
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|f| f.key.name == name)
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, rule: Rule, doc: &'static str) -> Field {
+    Field { key: Key { name, kind, required: false, default, doc }, rule, unique: false }
+}
+
+const fn required(name: &'static str, kind: Kind, rule: Rule, doc: &'static str) -> Field {
+    Field { key: Key { name, kind, required: true, default: "", doc }, rule, unique: false }
+}
+
+const fn unique(field: Field) -> Field {
+    Field { unique: true, ..field }
+}
+
+/// What an alert may carry.
+const PRIORITY: Rule = Rule::OneOf(&["info", "low", "medium"]);
+
+/// All sections, in the order of the documented config.
+pub(super) const SECTIONS: &[Section] =
+    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, PUBLISH, SINK, DISPLAY];
+
+const TOP: Section = Section {
+    name: "",
+    list: false,
+    doc: "",
+    fields: &[
+        key("site", Kind::Text, "\"site1\"", Rule::Level, "First level of every topic after wardbeat/v1."),
+        key(
+            "node",
+            Kind::Text,
+            "\"node-a\"",
+            Rule::Level,
+            "Name of this node; must differ between nodes of a site.",
+        ),
+        key(
+            "timezone",
+            Kind::Text,
+            "\"UTC\"",
+            Rule::Zone,
+            "IANA time zone of times shown to people, such as Europe/Vienna; the wire is always UTC.",
+        ),
+        key(
+            "device",
+            Kind::Text,
+            "\"auto\"",
+            Rule::OneOf(&["auto", "cpu", "cuda"]),
+            "What runs the network; auto takes a GPU where the build has one and it answers.",
+        ),
+        key(
+            "threads",
+            Kind::Integer,
+            "0",
+            Rule::Between(0.0, 256.0),
+            "Engine threads; 0 = one for each core.",
+        ),
+    ],
+    sample: "",
+};
+
+const BROKER: Section = Section {
+    name: "broker",
+    list: false,
+    doc: "The MQTT broker of the site. Secrets are files, never text in this one.",
+    fields: &[
+        key(
+            "url",
+            Kind::Text,
+            "\"mqtt://localhost:1883\"",
+            Rule::Url,
+            "mqtt://host:1883, or mqtts://host:8883 for TLS.",
+        ),
+        key("username", Kind::Text, "\"\"", Rule::Any, "User name; empty = none."),
+        key("password_file", Kind::Path, "", Rule::File, "File whose first line is the password."),
+        key(
+            "ca_file",
+            Kind::Path,
+            "",
+            Rule::File,
+            "PEM file of the authorities that may vouch for the broker (mqtts only).",
+        ),
+        key(
+            "client_cert_file",
+            Kind::Path,
+            "",
+            Rule::File,
+            "PEM file of our own certificate chain (mqtts only).",
+        ),
+        key("client_key_file", Kind::Path, "", Rule::File, "PEM file of that certificate's key."),
+    ],
+    sample: "",
+};
+
+const SOURCE: Section = Section {
+    name: "source",
+    list: true,
+    doc: "What to listen to: a topic filter and the decoder that reads what comes there. Where two filters match, the\nfirst in this file is used.",
+    fields: &[
+        unique(required(
+            "topic",
+            Kind::Text,
+            Rule::Filter,
+            "Topic filter; + stands for one level, a final # for all that follow.",
+        )),
+        required("decoder", Kind::Text, Rule::Decoder, "The dialect."),
+        key("options", Kind::Table, "", Rule::Any, "The decoder's own keys."),
+    ],
+    sample: "[[source]]\ntopic = \"wardbeat/v1/site1/+/+/wave/bin\"\ndecoder = \"packed\"\n\n[[source]]\ntopic = \"wardbeat/v1/site1/#\"\ndecoder = \"json\"\n",
+};
+
+const UNIT: Section = Section {
+    name: "unit",
+    list: true,
+    doc: "The units (wards), where the id alone does not say it to people.",
+    fields: &[
+        unique(required("id", Kind::Text, Rule::Level, "Second level of the topics.")),
+        key("label", Kind::Text, "\"\"", Rule::Any, "What people call it; empty = the id."),
+        key(
+            "station",
+            Kind::Text,
+            "\"\"",
+            Rule::Any,
+            "Where technical alerts of the node itself go; empty = the id.",
+        ),
+    ],
+    sample: "# [[unit]]\n# id = \"icu\"\n# label = \"Intensive care\"\n# station = \"ICU desk\"\n",
+};
+
+const BED: Section = Section {
+    name: "bed",
+    list: true,
+    doc: "Labels of beds. A bed that is not listed is followed too and shown under the last level of its id.",
+    fields: &[
+        unique(required("id", Kind::Text, Rule::Bed, "site/unit/bed, as in the topic.")),
+        required("label", Kind::Text, Rule::Any, "What the screen calls it."),
+    ],
+    sample: "# [[bed]]\n# id = \"site1/icu/b07\"\n# label = \"Bay 2 window\"\n",
+};
+
+pub(super) const ANALYSIS: Section = Section {
+    name: "analysis",
+    list: false,
+    doc: "Learning, limits and budgets of the analysis. Rate, window and leads are the model's and stand in its card.",
+    fields: &[
+        key(
+            "learn_s",
+            Kind::Integer,
+            "900",
+            Rule::Between(10.0, 3_600.0),
+            "Good signal needed before the first verdict, in seconds.",
+        ),
+        key(
+            "score_on",
+            Kind::Number,
+            "1.6",
+            Rule::Between(0.1, 20.0),
+            "A second counts as over from this score on (docs/method.md, Live use).",
+        ),
+        key(
+            "score_off",
+            Kind::Number,
+            "1.2",
+            Rule::Between(0.1, 20.0),
+            "A second counts as under below this score; lower than score_on, so that a condition does not flap.",
+        ),
+        key(
+            "score_strong",
+            Kind::Number,
+            "2.2",
+            Rule::Between(0.1, 20.0),
+            "A second counts as strong (level alert) from this score on.",
+        ),
+        key(
+            "over_s",
+            Kind::Integer,
+            "8",
+            Rule::Between(1.0, 64.0),
+            "Seconds over the limit, of the last of_s, that begin a condition.",
+        ),
+        key("of_s", Kind::Integer, "12", Rule::Between(1.0, 64.0), "Seconds looked at."),
+        key(
+            "clear_s",
+            Kind::Integer,
+            "20",
+            Rule::Between(1.0, 3_600.0),
+            "Seconds without one over score_off that end a condition.",
+        ),
+        key(
+            "refractory_s",
+            Kind::Integer,
+            "300",
+            Rule::Between(0.0, 86_400.0),
+            "Seconds after the end before the same condition may begin again.",
+        ),
+        key(
+            "per_hour",
+            Kind::Integer,
+            "2",
+            Rule::Between(0.0, 60.0),
+            "Advisories a bed may raise within an hour; what is beyond is listed on the screen and not delivered.",
+        ),
+        key("per_day", Kind::Integer, "6", Rule::Between(0.0, 1_440.0), "The same within a day."),
+        key(
+            "signal_on_s",
+            Kind::Integer,
+            "4",
+            Rule::Between(1.0, 60.0),
+            "Seconds of unusable signal before WB-SIG.",
+        ),
+        key(
+            "signal_off_s",
+            Kind::Integer,
+            "5",
+            Rule::Between(1.0, 60.0),
+            "Seconds of good signal before WB-SIG ends.",
+        ),
+        key(
+            "priority",
+            Kind::Text,
+            "\"low\"",
+            PRIORITY,
+            "Priority of advisories on the wire. There is no high: it belongs to the bedside monitors.",
+        ),
+        key("priority_strong", Kind::Text, "\"low\"", PRIORITY, "Priority of an advisory at level alert."),
+        key("priority_technical", Kind::Text, "\"low\"", PRIORITY, "Priority of technical alerts."),
+    ],
+    sample: "",
+};
+
+const JOURNAL: Section = Section {
+    name: "journal",
+    list: false,
+    doc: "Alerts, baselines and delivery marks on disk (SQLite).",
+    fields: &[
+        key("path", Kind::Path, "\"wardbeat.sqlite\"", Rule::InFolder, "The file."),
+        key(
+            "retention_days",
+            Kind::Integer,
+            "90",
+            Rule::Between(1.0, 36_500.0),
+            "Ended alerts older than this are deleted.",
+        ),
+    ],
+    sample: "",
+};
+
+const PUBLISH: Section = Section {
+    name: "publish",
+    list: false,
+    doc: "What goes out over MQTT beside the alerts themselves, which always do.",
+    fields: &[
+        key("state", Kind::Flag, "true", Rule::Any, "Retained state of each bed, once a second."),
+        key(
+            "view",
+            Kind::Flag,
+            "false",
+            Rule::Any,
+            "Trace and clusters for watchers elsewhere, four times a second.",
+        ),
+        key("explain", Kind::Flag, "false", Rule::Any, "Assignment, entropy and novelty of every hop."),
+    ],
+    sample: "",
+};
+
+const SINK: Section = Section {
+    name: "sink",
+    list: true,
+    doc: "Destinations for alerts beside MQTT.",
+    fields: &[
+        unique(required("name", Kind::Text, Rule::Level, "Its name in the journal and on the screen.")),
+        required("kind", Kind::Text, Rule::SinkKind, "The kind of destination."),
+        key("options", Kind::Table, "", Rule::Any, "The kind's own keys."),
+    ],
+    sample: "",
+};
+
+const DISPLAY: Section = Section {
+    name: "display",
+    list: false,
+    doc: "The terminal of `demo` and `run --tui`.",
+    fields: &[
+        key(
+            "theme",
+            Kind::Text,
+            "\"dark\"",
+            Rule::OneOf(&["dark", "light", "high-contrast", "okabe-ito", "mono"]),
+            "Colours.",
+        ),
+        key(
+            "glyphs",
+            Kind::Text,
+            "\"braille\"",
+            Rule::OneOf(&["braille", "ascii"]),
+            "ascii for terminals whose font has no braille.",
+        ),
+        key(
+            "show_labels",
+            Kind::Flag,
+            "false",
+            Rule::Any,
+            "Shows the classes' names: for research, never at the bedside.",
+        ),
+    ],
+    sample: "",
+};
