@@ -103,7 +103,6 @@ impl Dropout {
 #[derive(Clone, Copy)]
 struct Sizes {
     n: usize,
-    time: usize,
     rows: usize,
     /// Numbers of one item of x and of the outputs.
     x: usize,
@@ -115,7 +114,7 @@ impl BlockOp {
     fn sizes(&self, n: usize, time: usize) -> Sizes {
         let rows = self.shape.conv1.out_len(time);
         let (x, h) = (time * self.shape.conv1.inputs, rows * self.shape.conv1.outputs);
-        Sizes { n, time, rows, x, h, group: group_len(n) }
+        Sizes { n, rows, x, h, group: group_len(n) }
     }
 
     /// The block's hidden layer of one item, normalised, rectified and dropped, into the padded buffer.

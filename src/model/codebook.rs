@@ -1,15 +1,45 @@
-//! Clusters of the taps' activations: soft assignment, entropy, novelty.
+//! Clusters of the taps' activations (docs/method.md, clusters and entropy): soft assignment, entropy, novelty, and the
+//! surrogate that reads classes from cluster proportions alone.
 
-use super::LeadMask;
+use super::arrays;
+use super::kernel::{Finish, Panels, View, product};
+use super::live::take;
+use super::{Arrays, LeadMask, ModelError};
 use crate::snapshot::ClusterName;
+use libm::{expf, logf};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// What the manifest says of the codebook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CodebookFacts {
+    /// Temperature T of the soft assignment: the median over the fitting sample of (second smallest - smallest d²).
+    pub temperature: f32,
+    /// The clusters' names, index = cluster.
+    pub names: Vec<ClusterName>,
+    /// 95 % quantile of the smallest d² for each lead set: a missing lead must not look like an illness.
+    pub novelty_q95: Vec<(LeadMask, f32)>,
+}
 
 /// K centroids in the scaled space of the taps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Codebook {
-    /// Clusters.
+    /// Clusters K.
     pub clusters: usize,
-    /// The clusters' names.
+    /// Temperature, names, novelty references.
+    pub facts: CodebookFacts,
+    /// The clusters' names, as in `facts`.
     pub names: Vec<ClusterName>,
+    /// Channel c is divided by `scale[c]` = its standard deviation · √channels.
+    scale: Vec<f32>,
+    /// `[cluster, channel]`, scaled.
+    centroids: Vec<f32>,
+    /// Transposed and packed.
+    packed: Panels,
+    /// |centroid|².
+    squares: Vec<f32>,
+    /// `[cluster, class]` and `[class]`; empty without a surrogate.
+    surrogate: (Vec<f32>, Vec<f32>),
 }
 
 /// What the codebook says of some steps.
@@ -25,16 +55,201 @@ pub struct Assigned {
     pub novelty: Vec<f32>,
 }
 
+fn square(row: &[f32]) -> f32 {
+    row.iter().fold(0.0f32, |sum, v| v.mul_add(*v, sum))
+}
+
 impl Codebook {
-    /// Assigns steps given by their taps' activations `[step, 384]`.
-    #[must_use]
-    pub fn assign(&self, _taps: &[f32], _mask: LeadMask) -> Assigned {
-        Assigned::default()
+    /// From scale `[channel]` and centroids `[cluster, channel]` (already scaled).
+    ///
+    /// # Errors
+    /// [`ModelError::Bundle`] if sizes disagree or a number is not usable.
+    pub fn new(facts: CodebookFacts, scale: Vec<f32>, centroids: Vec<f32>) -> Result<Self, ModelError> {
+        let (channels, clusters) = (scale.len(), facts.names.len());
+        let fault = |why: &str| Err(ModelError::Bundle(format!("codebook: {why}")));
+        if !(2..=256).contains(&clusters) || channels == 0 || centroids.len() != clusters * channels {
+            return fault("names, scale and centroids do not fit each other; 2 to 256 clusters");
+        }
+        if !(facts.temperature > 0.0)
+            || scale.iter().any(|s| !(*s > 0.0))
+            || !centroids.iter().all(|c| c.is_finite())
+        {
+            return fault("temperature and scale must be positive, centroids finite");
+        }
+        let mut turned = vec![0.0; centroids.len()];
+        for (k, row) in centroids.chunks_exact(channels).enumerate() {
+            for (c, v) in row.iter().enumerate() {
+                turned[c * clusters + k] = *v;
+            }
+        }
+        Ok(Self {
+            clusters,
+            names: facts.names.clone(),
+            facts,
+            packed: Panels::pack(&turned, channels, clusters),
+            squares: centroids.chunks_exact(channels).map(square).collect(),
+            scale,
+            centroids,
+            surrogate: Default::default(),
+        })
     }
 
-    /// Class probabilities from cluster proportions alone `[class]`; empty if the bundle has no surrogate.
+    /// The same codebook with a surrogate: `weights` `[cluster, class]`, `bias` `[class]`, on hard proportions.
     #[must_use]
-    pub fn surrogate(&self, _proportion: &[f32]) -> Vec<f32> {
-        Vec::new()
+    pub fn with_surrogate(mut self, weights: Vec<f32>, bias: Vec<f32>) -> Self {
+        assert_eq!(weights.len(), self.clusters * bias.len(), "surrogate's shape");
+        self.surrogate = (weights, bias);
+        self
+    }
+
+    /// Reads `codebook.safetensors`.
+    pub(super) fn from_bytes(facts: CodebookFacts, bytes: &[u8], classes: usize) -> Result<Self, ModelError> {
+        let (named, _) = arrays::from_bytes(bytes)?;
+        let array = |name: &str| named.get(name).map(|(_, v)| v.clone()).unwrap_or_default();
+        let book = Self::new(facts, array("scale"), array("centroids"))?;
+        if named.contains_key("surrogate.weight") {
+            let weights = take(&named, "surrogate.weight", book.clusters * classes)?.to_vec();
+            let bias = take(&named, "surrogate.bias", classes)?.to_vec();
+            return Ok(book.with_surrogate(weights, bias));
+        }
+        Ok(book)
+    }
+
+    /// The bytes of `codebook.safetensors`.
+    ///
+    /// # Errors
+    /// As [`arrays::to_bytes`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        let channels = self.scale.len();
+        let mut named = Arrays::new();
+        named.insert("scale".into(), (vec![channels], self.scale.clone()));
+        named.insert("centroids".into(), (vec![self.clusters, channels], self.centroids.clone()));
+        let (weights, bias) = &self.surrogate;
+        if !bias.is_empty() {
+            named.insert("surrogate.weight".into(), (vec![self.clusters, bias.len()], weights.clone()));
+            named.insert("surrogate.bias".into(), (vec![bias.len()], bias.clone()));
+        }
+        arrays::to_bytes(&named, &HashMap::new())
+    }
+
+    /// Squared distances to all centroids `[step, cluster]` of steps given by their taps' activations
+    /// `[step, channel]`.
+    #[must_use]
+    pub fn distances(&self, taps: &[f32]) -> Vec<f32> {
+        let (channels, k) = (self.scale.len(), self.clusters);
+        let steps = taps.len() / channels;
+        let scaled: Vec<f32> = taps
+            .chunks_exact(channels)
+            .flat_map(|row| row.iter().zip(&self.scale).map(|(v, s)| v / s))
+            .collect();
+        let mut d2 = vec![0.0; steps * k];
+        if steps == 0 {
+            return d2;
+        }
+        let view =
+            View { values: &scaled, row: channels, outer: 0, outer_len: 1, inner: 1, inner_len: channels };
+        product(steps, view, &self.packed, &mut d2, k, Finish::default());
+        for (row, z) in d2.chunks_exact_mut(k).zip(scaled.chunks_exact(channels)) {
+            let zz = square(z);
+            for (d, cc) in row.iter_mut().zip(&self.squares) {
+                *d = (zz - 2.0 * *d + cc).max(0.0);
+            }
+        }
+        d2
+    }
+
+    /// The novelty reference of a lead set; of the widest one for sets that were not fitted.
+    #[must_use]
+    pub fn novelty_reference(&self, mask: LeadMask) -> f32 {
+        let exact = self.facts.novelty_q95.iter().find(|(m, _)| *m == mask);
+        let widest = || self.facts.novelty_q95.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        exact.or_else(widest).map_or(1.0, |(_, q)| *q)
+    }
+
+    /// Assigns steps given by their taps' activations `[step, channel]`.
+    #[must_use]
+    pub fn assign(&self, taps: &[f32], mask: LeadMask) -> Assigned {
+        let mut assignment = self.distances(taps);
+        let (reference, log_k) = (self.novelty_reference(mask), logf(self.clusters as f32));
+        let mut assigned = Assigned::default();
+        for row in assignment.chunks_exact_mut(self.clusters) {
+            let mut nearest = 0;
+            for (k, d) in row.iter().enumerate() {
+                if *d < row[nearest] {
+                    nearest = k;
+                }
+            }
+            let smallest = row[nearest];
+            let mut sum = 0.0;
+            for d in row.iter_mut() {
+                *d = expf((smallest - *d) / self.facts.temperature);
+                sum += *d;
+            }
+            let mut entropy = 0.0;
+            for p in row.iter_mut() {
+                *p /= sum;
+                if *p > 0.0 {
+                    entropy -= *p * logf(*p);
+                }
+            }
+            assigned.cluster.push(nearest as u8);
+            assigned.entropy.push((entropy / log_k).clamp(0.0, 1.0));
+            assigned.novelty.push(smallest / reference);
+        }
+        assigned.assignment = assignment;
+        assigned
+    }
+
+    /// Class probabilities from hard cluster proportions alone `[class]`; empty if the bundle has no surrogate.
+    #[must_use]
+    pub fn surrogate(&self, proportion: &[f32]) -> Vec<f32> {
+        let (weights, bias) = &self.surrogate;
+        let mut logits = bias.clone();
+        for (row, q) in weights.chunks_exact(bias.len().max(1)).zip(proportion) {
+            for (l, w) in logits.iter_mut().zip(row) {
+                *l = q.mul_add(*w, *l);
+            }
+        }
+        logits.iter().map(|l| 1.0 / (1.0 + expf(-l))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Family;
+
+    fn book() -> Codebook {
+        let names = vec![ClusterName { family: Family::Mixed, name: "x".into() }; 2];
+        let facts = CodebookFacts { temperature: 1.0, names, novelty_q95: vec![(0xfff, 4.0), (2, 1.0)] };
+        Codebook::new(facts, vec![1.0, 2.0], vec![0.0, 0.0, 3.0, 0.0]).expect("valid")
+    }
+
+    #[test]
+    fn entropy_is_one_between_centroids_and_low_on_one() {
+        let a = book().assign(&[1.5, 0.0, 0.0, 0.0, 3.0, 4.0], 0xfff);
+        assert_eq!(a.cluster, [0, 0, 1]);
+        assert!((a.entropy[0] - 1.0).abs() < 1e-6);
+        assert!(a.entropy[1] < 0.01);
+        assert!((a.novelty[2] - 1.0).abs() < 1e-6, "{:?}", a.novelty);
+        for row in a.assignment.chunks_exact(2) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn novelty_is_judged_within_the_lead_set() {
+        let taps = [0.0, 4.0];
+        let of = |mask| book().assign(&taps, mask).novelty[0];
+        assert!((of(2) - 4.0).abs() < 1e-6 && (of(0xfff) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_codebook_survives_the_way_to_disk() {
+        let book = book().with_surrogate(vec![1.0, -1.0], vec![0.5]);
+        let back =
+            Codebook::from_bytes(book.facts.clone(), &book.to_bytes().expect("bytes"), 1).expect("valid");
+        assert_eq!(back, book);
+        assert!((back.surrogate(&[0.5, 0.5])[0] - 0.622_459_3).abs() < 1e-6);
     }
 }

@@ -3,7 +3,7 @@
 //! What it does: loads a bundle (manifest, folded weights, codebook, card), runs the 1D-ResNet over continuous
 //! signals, assigns steps to clusters, and holds the differentiable network that training uses.
 //! What it never does: clocks, sockets, threads of its own (rayon inside one call only), anything about beds or alerts.
-//! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`].
+//! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`]; for the workshop [`Net`] and [`fold`].
 //! Who calls it: `pipeline` (infer, explain) and `workshop`.
 
 mod architecture;
@@ -14,13 +14,17 @@ mod codebook;
 mod conv;
 mod engine;
 mod kernel;
+mod live;
 mod norm;
+mod reference;
 mod resnet;
 
 pub use architecture::{Architecture, BlockSpec};
-pub use bundle::{Bundle, Manifest, ModelError};
-pub use codebook::{Assigned, Codebook};
+pub use bundle::{Bundle, Files, Manifest, ModelError, sha256_hex};
+pub use codebook::{Assigned, Codebook, CodebookFacts};
 pub use engine::{Engine, Steps, Stream, Work, open_engine};
+pub use live::{LiveEngine, Network};
+pub use reference::CandleEngine;
 pub use resnet::{Arrays, Net, fold};
 
 /// Standard leads that the network sees: bit i is lead i of I II III aVR aVL aVF V1 to V6.
@@ -32,5 +36,3 @@ pub const LEADS: usize = 12;
 pub const RATE_HZ: u32 = 100;
 /// Input samples of one step (40 ms).
 pub const STEP_SAMPLES: usize = 4;
-/// Channels of the three taps together.
-pub const TAP_CHANNELS: usize = 384;
