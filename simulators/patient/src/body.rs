@@ -51,7 +51,11 @@ pub(crate) struct Body {
     pub(crate) af_rate: f64,
     pub(crate) af_spread: f64,
     pub(crate) vt_rate_per_min: f64,
+    /// Spread of the intervals of tachycardia, relative to them.
+    pub(crate) vt_spread: f64,
     pub(crate) pace_rate_per_min: f64,
+    /// How much of the sinus node's variability the pacemaker follows, 0 to 1.
+    pub(crate) pace_follows: f64,
     pub(crate) pr_s: f64,
     /// QT at a rate of 60 per minute.
     pub(crate) qtc_s: f64,
@@ -93,8 +97,8 @@ fn size(draws: &mut Draws, spread: f64) -> f64 {
 /// ones right and forward; high ones down, low ones up.
 fn focus(draws: &mut Draws) -> Vector {
     let side = if draws.between(0.0, 1.0) < 0.6 { 1.0 } else { -1.0 };
-    let height = draws.between(-1.0, 1.0);
-    let size = draws.between(1.3, 2.1);
+    let height = draws.between(0.5, 1.1) * if draws.between(0.0, 1.0) < 0.5 { 1.0 } else { -1.0 };
+    let size = draws.between(1.7, 2.8);
     let (x, y, z) = (0.75 * side, 0.9 * height, 0.55 * side);
     let norm = libm::sqrt(x * x + y * y + z * z);
     [x, y, z].map(|v| (v / norm * size) as f32)
@@ -105,8 +109,8 @@ impl Body {
         let d = &mut Draws::new(hash(seed, 0));
         let drawn_rate = d.between(52.0, 96.0);
         let rate_per_min = profile.heart_rate_per_min.map_or(drawn_rate, |r| f64::from(r).clamp(20.0, 250.0));
-        // Variability as a share of RR: 2 to 6 %, less at high rates.
-        let vary = d.between(0.018, 0.05) * (75.0 / rate_per_min).clamp(0.4, 1.3);
+        // Variability as a share of RR: 2 to 8 %, less at high rates.
+        let vary = d.between(0.032, 0.085) * (75.0 / rate_per_min).clamp(0.4, 1.3);
         let breathing = d.between(0.35, 0.8);
         Self {
             beat_seed: hash(seed, 1),
@@ -116,34 +120,36 @@ impl Body {
             rr_breath: vary * breathing,
             rr_wave: vary * d.between(0.3, 0.6),
             rr_drift: vary * d.between(0.3, 0.5),
-            rr_jitter: d.between(0.003, 0.009),
+            rr_jitter: d.between(0.006, 0.018),
             breath_hz: d.between(0.19, 0.34),
-            af_rate: d.between(1.05, 1.5),
-            af_spread: d.between(0.17, 0.27),
-            vt_rate_per_min: d.between(145.0, 195.0),
-            pace_rate_per_min: d.between(60.0, 76.0),
-            pr_s: d.between(0.135, 0.185),
+            af_rate: d.between(0.95, 1.4),
+            af_spread: d.between(0.21, 0.31),
+            vt_rate_per_min: d.between(125.0, 195.0),
+            vt_spread: d.between(0.045, 0.1),
+            pace_rate_per_min: d.between(62.0, 78.0),
+            pace_follows: d.between(0.5, 1.1),
+            pr_s: d.between(0.14, 0.19),
             qtc_s: d.between(0.375, 0.435),
             qrs_width: d.between(0.85, 1.2),
-            qrs_size: size(d, 0.22),
-            p_size: size(d, 0.25),
+            qrs_size: 1.1 * size(d, 0.25),
+            p_size: 1.2 * size(d, 0.25),
             t_size: size(d, 0.28),
-            qrs_turn: [d.normal(0.0, 0.38), d.normal(0.0, 0.22)],
+            qrs_turn: [d.normal(0.0, 0.3), d.normal(0.0, 0.22)],
             t_turn: [d.normal(0.0, 0.2), d.normal(0.0, 0.2)],
             qrs_parts: [size(d, 0.3), size(d, 0.15), size(d, 0.25), size(d, 0.35)],
-            breath_turn: d.between(0.03, 0.09),
+            breath_turn: d.between(0.04, 0.12),
             breath_scale: d.between(0.02, 0.07),
-            shape_jitter: d.between(0.012, 0.03),
+            shape_jitter: d.between(0.035, 0.085),
             foci: [focus(d), focus(d)],
             focus_width: d.between(0.9, 1.25),
-            spike_mv: d.between(0.5, 2.5),
+            spike_mv: d.between(0.4, 1.6),
             flutter_hz: d.between(5.0, 7.6),
-            flutter_mv: d.between(0.04, 0.11),
-            vf_hz: d.between(4.0, 6.2),
+            flutter_mv: d.between(0.06, 0.16),
+            vf_hz: d.between(3.4, 5.4),
             vf_mv: d.between(0.3, 0.55),
             quiet: Noise {
                 motion_mv: 0.0,
-                muscle_mv: d.between(0.004, 0.014) as f32,
+                muscle_mv: d.between(0.008, 0.026) as f32,
                 mains_mv: d.between(0.0, 0.004) as f32,
                 wander_mv: d.between(0.02, 0.06) as f32,
             },

@@ -39,7 +39,7 @@ pub(crate) struct Sequence {
     rr_s: f64,
     /// The next beat is premature; the value is when the sinus beat after it is due.
     premature: Option<f64>,
-    /// The last draw of the fibrillating atria: intervals lean against their predecessor.
+    /// The last draw of the fibrillating atria: intervals lean towards their predecessor.
     lean: f64,
 }
 
@@ -87,9 +87,14 @@ impl Sequence {
         let draw = normal(body.beat_seed ^ 3, self.count);
         match rhythm {
             Rhythm::VentricularTachycardia => {
-                return at_s + 60.0 / body.vt_rate_per_min * (1.0 + 0.018 * draw);
+                // A focus warms up: its first intervals are longer.
+                let cold = 0.3 * libm::exp((script.rhythm_since(at_s) - at_s) / 1.5);
+                return at_s + 60.0 / body.vt_rate_per_min * (1.0 + cold + body.vt_spread * draw);
             }
-            Rhythm::Paced => return at_s + 60.0 / body.pace_rate_per_min * (1.0 + 0.001 * draw),
+            Rhythm::Paced => {
+                let varied = body.pace_follows * (body.rr_deviation(at_s) + body.rr_jitter * draw);
+                return at_s + 60.0 / body.pace_rate_per_min * (1.0 + varied.clamp(-0.2, 0.2));
+            }
             _ => {}
         }
         // After a premature beat the sinus node fires as if nothing had been: the compensatory pause.
@@ -113,11 +118,11 @@ impl Sequence {
         at_s + rr_s
     }
 
-    /// An interval in atrial fibrillation: skewed to the right, bounded by the AV node's recovery, leaning against
-    /// its predecessor, around a rate that drifts with the sinus rate.
+    /// An interval in atrial fibrillation: skewed to the right, bounded by the AV node's recovery, leaning towards
+    /// its predecessor a little, around a rate that drifts with the sinus rate.
     fn fibrillating(&mut self, body: &Body, script: &Script, at_s: f64, draw: f64) -> f64 {
         let mean_s = 60.0 / (script.rate_per_min_at(at_s) * body.af_rate).clamp(45.0, 185.0);
-        let z = draw - 0.12 * self.lean;
+        let z = 0.98 * draw + 0.2 * self.lean;
         self.lean = draw;
         let spread = body.af_spread;
         let slow = 1.0 + body.rr_deviation(at_s);

@@ -123,6 +123,12 @@ impl Script {
         next.map_or(f64::INFINITY, |cue| cue.at_s)
     }
 
+    /// The beginning of the stretch of rhythm that holds `t_s`.
+    pub(crate) fn rhythm_since(&self, t_s: f64) -> f64 {
+        let changes = self.until(t_s).filter(|cue| matches!(cue.change, Change::Rhythm(_)));
+        changes.last().map_or(f64::NEG_INFINITY, |cue| cue.at_s)
+    }
+
     pub(crate) fn rate_per_min_at(&self, t_s: f64) -> f64 {
         let (mut from, mut target, mut since) = (self.rate_per_min, self.rate_per_min, 0.0);
         let value =

@@ -22,6 +22,9 @@ pub(crate) const REACH: f64 = 4.0;
 /// Where a reader puts a wave's border, in sigmas: 8 % of its peak.
 const BORDER: f64 = 2.25;
 
+/// Shift of a wave against its beat, in seconds for a relative spread of its size of 1.
+const SHIFT_S: f64 = 0.015;
+
 /// A wave's onset and offset, in seconds.
 pub(crate) type Borders = (f64, f64);
 
@@ -40,9 +43,13 @@ pub(crate) struct Waves {
 /// One bell of a template: peak and widths in seconds, vector in mV.
 type Part = (f64, f64, f64, [f64; 3]);
 
-/// Right, then left atrium, from the end of PR backwards.
+/// Right, then left atrium, from the onset of P.
 const P: [Part; 2] =
-    [(-0.085, 0.018, 0.020, [0.030, 0.085, -0.055]), (-0.055, 0.020, 0.018, [0.065, 0.080, 0.045])];
+    [(0.041, 0.018, 0.020, [0.030, 0.085, -0.055]), (0.071, 0.020, 0.018, [0.065, 0.080, 0.045])];
+/// Onset of the QRS template before its fiducial point, in seconds.
+const QRS_ONSET_S: f64 = 0.041;
+/// P and a short isoelectric line fit into this.
+const PR_S_MIN: f64 = 0.132;
 /// Septum, apex, free wall, base; 0 is the fiducial point, near the R peak of lead II.
 const QRS: [Part; 4] = [
     (-0.024, 0.0075, 0.008, [-0.16, 0.02, -0.30]),
@@ -91,6 +98,7 @@ impl Sway {
         let wider = 1.0 + 0.5 * self.jitter * self.draw();
         let turned = [turned[0] + self.turn, turned[1] + 0.6 * self.turn + 0.3 * self.jitter * self.draw()];
         let peak_mv = turn(peak_mv, turned).map(|v| (v * scale) as f32);
+        let at_s = at_s + SHIFT_S * self.jitter * self.draw();
         Bell { at_s, rise_s: widths_s[0] * wider, fall_s: widths_s[1] * wider, peak_mv }
     }
 }
@@ -114,7 +122,7 @@ pub(crate) fn waves(body: &Body, kind: BeatKind, count: u64, at_s: f64, rr_s: f6
         BeatKind::Ventricular { focus } => {
             ventricular(body, sway, body.foci[focus.min(1)], at_s, rr_s, &mut bells);
         }
-        BeatKind::Paced => ventricular(body, sway, [0.75, -1.0, 0.45], at_s, rr_s, &mut bells),
+        BeatKind::Paced => ventricular(body, sway, [1.6, -2.3, 1.0], at_s, rr_s, &mut bells),
     }
     let atrial = if kind == BeatKind::Sinus { P.len() } else { 0 };
     let last = bells.len() - 1;
@@ -132,12 +140,12 @@ pub(crate) fn waves(body: &Body, kind: BeatKind, count: u64, at_s: f64, rr_s: f6
 }
 
 fn atria(body: &Body, sway: &mut Sway, at_s: f64, rr_s: f64, bells: &mut Vec<Bell>) {
-    // PR shortens a little at high rates; P ends well before the septum.
-    let pr_s = body.pr_s * (rr_s / 0.85).clamp(0.75, 1.15);
+    // PR shortens a little at high rates.
+    let pr_s = (body.pr_s * (rr_s / 0.85).clamp(0.75, 1.1)).max(PR_S_MIN);
+    let onset_s = at_s - QRS_ONSET_S * body.qrs_width - pr_s;
     for (part_s, rise_s, fall_s, mv) in P {
         let mv = mv.map(|v| v * body.p_size);
-        let at_s = at_s + part_s - (pr_s - 0.115);
-        bells.push(sway.bell(at_s, [rise_s, fall_s], mv, [0.5 * body.qrs_turn[0], 0.0]));
+        bells.push(sway.bell(onset_s + part_s, [rise_s, fall_s], mv, [0.5 * body.qrs_turn[0], 0.0]));
     }
 }
 
@@ -147,12 +155,12 @@ fn conducted(body: &Body, sway: &mut Sway, at_s: f64, rr_s: f64, bells: &mut Vec
         let mv = mv.map(|v| v * body.qrs_size * own);
         bells.push(sway.bell(at_s + part_s * width, [rise_s * width, fall_s * width], mv, body.qrs_turn));
     }
-    // T ends at QT after the onset of QRS, about 40 ms before the fiducial point (Fridericia).
+    // T ends at QT after the onset of QRS (Fridericia).
     let qt_s = body.qtc_s * libm::cbrt(rr_s.clamp(0.3, 1.6));
     let (rise_s, fall_s) = (0.155 * qt_s, 0.085 * qt_s);
     let turned = [body.qrs_turn[0] * 0.6 + body.t_turn[0], body.qrs_turn[1] * 0.5 + body.t_turn[1]];
     let mv = T_MV.map(|v| v * body.t_size);
-    bells.push(sway.bell(at_s + qt_s - 0.04 * width - BORDER * fall_s, [rise_s, fall_s], mv, turned));
+    bells.push(sway.bell(at_s + qt_s - QRS_ONSET_S * width - BORDER * fall_s, [rise_s, fall_s], mv, turned));
 }
 
 fn ventricular(body: &Body, sway: &mut Sway, focus: Vector, at_s: f64, rr_s: f64, bells: &mut Vec<Bell>) {
