@@ -6,6 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// Free notes in the file's head.
+pub type Notes = HashMap<String, String>;
+
 struct F32<'a>(&'a [usize], &'a [f32]);
 
 impl View for F32<'_> {
@@ -27,10 +30,10 @@ impl View for F32<'_> {
 ///
 /// # Errors
 /// [`ModelError::Bundle`] if an array's shape does not fit its values.
-pub fn to_bytes(arrays: &Arrays, notes: &HashMap<String, String>) -> Result<Vec<u8>, ModelError> {
+pub fn to_bytes(arrays: &Arrays, notes: Notes) -> Result<Vec<u8>, ModelError> {
     let views: Vec<_> =
         arrays.iter().map(|(name, (dims, values))| (name.as_str(), F32(dims, values))).collect();
-    safetensors::serialize(views, (!notes.is_empty()).then(|| notes.clone()))
+    safetensors::serialize(views, (!notes.is_empty()).then_some(notes))
         .map_err(|e| ModelError::Bundle(format!("arrays cannot be written: {e}")))
 }
 
@@ -38,7 +41,7 @@ pub fn to_bytes(arrays: &Arrays, notes: &HashMap<String, String>) -> Result<Vec<
 ///
 /// # Errors
 /// [`ModelError::Bundle`] if the bytes are damaged or hold anything but f32.
-pub fn from_bytes(bytes: &[u8]) -> Result<(Arrays, HashMap<String, String>), ModelError> {
+pub fn from_bytes(bytes: &[u8]) -> Result<(Arrays, Notes), ModelError> {
     let fault = |e| ModelError::Bundle(format!("arrays cannot be read: {e}"));
     let (_, head) = SafeTensors::read_metadata(bytes).map_err(fault)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(fault)?;

@@ -172,7 +172,10 @@ impl Bundle {
         let text = serde_json::to_string_pretty(manifest)
             .map_err(|e| ModelError::Bundle(format!("manifest.json: {e}")))?;
         arrays::write(&folder.join("manifest.json"), (text + "\n").as_bytes())?;
-        arrays::write(&folder.join("weights.safetensors"), &arrays::to_bytes(weights, &Default::default())?)?;
+        arrays::write(
+            &folder.join("weights.safetensors"),
+            &arrays::to_bytes(weights, arrays::Notes::new())?,
+        )?;
         arrays::write(&folder.join("codebook.safetensors"), &codebook.to_bytes()?)?;
         arrays::write(&folder.join("CARD.md"), card.as_bytes())
     }

@@ -8,7 +8,6 @@ use super::{Arrays, LeadMask, ModelError};
 use crate::snapshot::ClusterName;
 use libm::{expf, logf};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// What the manifest says of the codebook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,8 +69,9 @@ impl Codebook {
         if !(2..=256).contains(&clusters) || channels == 0 || centroids.len() != clusters * channels {
             return fault("names, scale and centroids do not fit each other; 2 to 256 clusters");
         }
-        if !(facts.temperature > 0.0)
-            || scale.iter().any(|s| !(*s > 0.0))
+        let positive = |v: &f32| v.is_finite() && *v > 0.0;
+        if !positive(&facts.temperature)
+            || !scale.iter().all(positive)
             || !centroids.iter().all(|c| c.is_finite())
         {
             return fault("temperature and scale must be positive, centroids finite");
@@ -95,6 +95,9 @@ impl Codebook {
     }
 
     /// The same codebook with a surrogate: `weights` `[cluster, class]`, `bias` `[class]`, on hard proportions.
+    ///
+    /// # Panics
+    /// If `weights` has another shape.
     #[must_use]
     pub fn with_surrogate(mut self, weights: Vec<f32>, bias: Vec<f32>) -> Self {
         assert_eq!(weights.len(), self.clusters * bias.len(), "surrogate's shape");
@@ -129,7 +132,7 @@ impl Codebook {
             named.insert("surrogate.weight".into(), (vec![self.clusters, bias.len()], weights.clone()));
             named.insert("surrogate.bias".into(), (vec![bias.len()], bias.clone()));
         }
-        arrays::to_bytes(&named, &HashMap::new())
+        arrays::to_bytes(&named, arrays::Notes::new())
     }
 
     /// Squared distances to all centroids `[step, cluster]` of steps given by their taps' activations

@@ -12,6 +12,7 @@ mod block;
 mod bundle;
 mod codebook;
 mod conv;
+mod dropout;
 mod engine;
 mod kernel;
 mod live;

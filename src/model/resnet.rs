@@ -60,10 +60,11 @@ impl Net {
                 params.push(Param { name: name.into(), var, decayed });
                 Ok(())
             };
+        let all = |n: usize| std::iter::once(0..n).collect::<Vec<_>>();
         let (stem, c) = (shape.stem(), shape.stem_channels);
         let n = stem.weights();
-        add("stem.kernel", uniform(n, stem.taps * stem.inputs), &[stem.taps, stem.inputs, c], vec![0..n])?;
-        add("stem.lead", uniform(stem.inputs * c, stem.inputs), &[stem.inputs, c], vec![0..stem.inputs * c])?;
+        add("stem.kernel", uniform(n, stem.taps * stem.inputs), &[stem.taps, stem.inputs, c], all(n))?;
+        add("stem.lead", uniform(stem.inputs * c, stem.inputs), &[stem.inputs, c], all(stem.inputs * c))?;
         add("stem.scale", vec![1.0; c], &[c], vec![])?;
         add("stem.shift", vec![0.0; c], &[c], vec![])?;
         for (i, block) in shape.blocks().iter().enumerate() {
@@ -88,7 +89,7 @@ impl Net {
         }
         let f = shape.features();
         for (name, outputs) in [("head", shape.classes.len()), ("auxiliary", auxiliary)] {
-            add(&format!("{name}.weight"), uniform(f * outputs, f), &[f, outputs], vec![0..f * outputs])?;
+            add(&format!("{name}.weight"), uniform(f * outputs, f), &[f, outputs], all(f * outputs))?;
             add(&format!("{name}.bias"), uniform(outputs, f), &[outputs], vec![])?;
         }
         let fresh = |c: usize| Moments { mean: vec![0.0; c], var: vec![1.0; c] };
@@ -127,6 +128,9 @@ impl Net {
     }
 
     /// Takes the last batch's statistics, over `count` values a channel at the stem's output, into the running ones.
+    ///
+    /// # Panics
+    /// If a step of training panicked before.
     pub fn update_running(&mut self, items: usize, time: usize) {
         let mut rows = self.shape.stem().out_len(time);
         let mut batch = vec![(self.stem_norm.moments.lock().expect("no panic while held").clone(), rows)];

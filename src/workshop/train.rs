@@ -10,7 +10,6 @@ use indicatif::ProgressBar;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Records a step.
@@ -250,7 +249,7 @@ impl<'a> Run<'a> {
     }
 
     /// What must be equal for a checkpoint to be continued.
-    fn notes(&self) -> HashMap<String, String> {
+    fn notes(&self) -> arrays::Notes {
         let note = format!(
             "seed {} epochs {} folds {:?} records {} statements {}",
             self.plan.seed,
@@ -259,7 +258,7 @@ impl<'a> Run<'a> {
             self.records.len(),
             self.set.statements.len()
         );
-        HashMap::from([("run".into(), note), ("steps".into(), self.adam.steps.to_string())])
+        arrays::Notes::from([("run".into(), note), ("steps".into(), self.adam.steps.to_string())])
     }
 
     fn save(&self) -> Result<(), WorkshopError> {
@@ -279,7 +278,7 @@ impl<'a> Run<'a> {
                     .map(move |(i, a)| (format!("{group}.{i:03}"), (vec![a.len()], a.clone())))
             })
             .collect();
-        arrays::write(&self.checkpoint(), &arrays::to_bytes(&named, &self.notes())?)?;
+        arrays::write(&self.checkpoint(), &arrays::to_bytes(&named, self.notes())?)?;
         Ok(())
     }
 

@@ -187,7 +187,7 @@ fn check(m: usize, a: View<'_>, b: &Panels, c: &[f32], c_row: usize, finish: Fin
 }
 
 /// Ends one row of one panel: `sums` into `c[at..]`, `width` columns. Shared by all paths, so that they cannot differ.
-#[inline(always)]
+#[inline]
 fn end_row(
     sums: &[f32; PANEL],
     width: usize,
