@@ -4,7 +4,25 @@
 //! (`preprocess`), runs the network (`infer`), assigns clusters (`explain`) and decides what holds of the bed (`decide`).
 //! What it never does: read a clock, open a socket or file, spawn a thread, log; it cannot fail but in `infer`, and a
 //! fault there is a technical alert while the ward goes on.
-//! Door: [`Ward`] and [`Analyser`]; the loop is `hear` → `take_due` → `analyse` → `conclude` → `snapshot`.
+//! Door: [`Ward`] and [`Analyser`]; the loop is `hear` → `take_due` until empty → `analyse` → `conclude` → `snapshot`.
 //! Who calls it: `daemon::engine` for live beds, `workshop` and the offline commands through [`analyse_recording`].
 
+mod analyse;
+mod bed;
+mod decide;
+mod explain;
+mod infer;
 pub mod preprocess;
+mod recording;
+mod ring;
+mod timeline;
+mod track;
+mod view;
+mod ward;
+mod window;
+
+pub use analyse::Analyser;
+pub use decide::{Saved, node_alert};
+pub use recording::{Recording, analyse_recording};
+pub use ward::{Counts, Now, Setup, Ward};
+pub use window::Due;

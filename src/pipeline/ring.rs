@@ -7,7 +7,7 @@ use contract::limits::{LEADS_MAX, REORDER_FRAMES_MAX, RING_S};
 use contract::{Frame, LeadId, Ratio};
 use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
-use ringbuf::traits::{Consumer, Observer, RingBuffer};
+use ringbuf::traits::Observer;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,9 @@ impl Ring {
     }
 
     /// Judges the part of a frame that lies before `end` against what was accepted for it.
-    fn compare(&self, frame: &Frame, end: u64) -> Taken {
-        let (from, to) = (frame.parts().n0.max(self.start()), frame.end().min(end));
+    fn compare(&mut self, frame: &Frame, end: u64) -> Taken {
+        let start = self.start();
+        let (from, to) = (frame.parts().n0.max(start), frame.end().min(end));
         if from >= to {
             return Taken::Late;
         }
@@ -127,8 +128,8 @@ impl Ring {
         let mut filled = true;
         for (i, name) in frame.parts().leads.iter().enumerate() {
             let new = &frame.lead_mv(i)[skip..skip + length];
-            let Some(lead) = self.leads.iter().find(|l| l.name == *name) else { return Taken::Conflict };
-            let old: Vec<f32> = self.read_lead(lead, from, to);
+            let Some(lead) = self.leads.iter_mut().find(|l| l.name == *name) else { return Taken::Conflict };
+            let old = read_lead(lead, start, from, to);
             if old.iter().all(|v| v.is_nan()) {
                 continue;
             }
@@ -193,19 +194,20 @@ impl Ring {
     }
 
     /// Samples `from..to` of the lead at `index`; what is no longer or not yet here is NaN.
-    pub fn read(&self, index: usize, from: u64, to: u64) -> Vec<f32> {
-        self.read_lead(&self.leads[index], from, to)
-    }
-
-    fn read_lead(&self, lead: &Lead, from: u64, to: u64) -> Vec<f32> {
+    pub fn read(&mut self, index: usize, from: u64, to: u64) -> Vec<f32> {
         let start = self.start();
-        let (older, newer) = lead.ring.as_slices();
-        let at = |n: u64| -> f32 {
-            let Some(i) = n.checked_sub(start).map(|i| i as usize) else { return f32::NAN };
-            older.get(i).or_else(|| newer.get(i - older.len().min(i))).copied().unwrap_or(f32::NAN)
-        };
-        (from..to).map(at).collect()
+        read_lead(&mut self.leads[index], start, from, to)
     }
+}
+
+/// Samples `from..to` of a lead whose oldest sample has the index `start`.
+fn read_lead(lead: &mut Lead, start: u64, from: u64, to: u64) -> Vec<f32> {
+    let (older, newer) = lead.ring.as_slices();
+    let at = |n: u64| -> f32 {
+        let Some(i) = n.checked_sub(start).map(|i| i as usize) else { return f32::NAN };
+        older.get(i).or_else(|| newer.get(i - older.len())).copied().unwrap_or(f32::NAN)
+    };
+    (from..to).map(at).collect()
 }
 
 fn same<'a>(a: impl Iterator<Item = &'a f32>, b: impl Iterator<Item = &'a f32>) -> bool {

@@ -7,5 +7,30 @@
 //! Who calls it: `analyse`, and `workshop` for training.
 
 mod condition;
+pub(super) mod leads;
+pub(super) mod quality;
+pub(super) mod resample;
 
 pub use condition::{Conditioner, condition_100hz};
+
+/// Largest factor of the polyphase resampler: rates whose ratio to 100 Hz needs more are refused.
+const FACTOR_MAX: u64 = 20_000;
+
+/// Up and down factors from a rate to 100 Hz, reduced.
+fn factors(rate: contract::Ratio) -> (u64, u64) {
+    let (numerator, denominator) = rate.parts();
+    let reduced = contract::Ratio::new(numerator, denominator).unwrap_or(rate).parts();
+    let (mut a, mut b) = (100 * u64::from(reduced.1), u64::from(reduced.0));
+    let (up, down) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    (up / a, down / a)
+}
+
+/// Whether a rate can be brought to 100 Hz.
+#[must_use]
+pub fn rate_supported(rate: contract::Ratio) -> bool {
+    let (up, down) = factors(rate);
+    up.max(down) <= FACTOR_MAX
+}

@@ -1,0 +1,385 @@
+//! One bed of the ward: its stream, its clock, what is held of it, and what the screen shows.
+
+use super::decide::{Context, Decider, Moment, Saved, words};
+use super::ring::{Ring, Taken};
+use super::timeline::{ClockTrouble, Timeline};
+use super::view::View;
+use super::window::{complete_hop, cut, first_hop};
+use super::{Due, Now, Setup};
+use crate::config::Analysis;
+use crate::snapshot::{AlertView, BedHealth, BedState, BedView, HeartRate, LabelView};
+use contract::{
+    Alert, AlertId, BedId, Birth, Code, Finding, Frame, LeadId, LeadSignal, Mode, MonoMs, NotRead, Numeric,
+    Reading, Signal, Why,
+};
+use std::collections::VecDeque;
+
+/// Samples or findings older than this are late.
+const DELAYED_MS: u64 = 3_000;
+/// Nothing for so long is silence.
+const STOPPED_MS: u64 = 8_000;
+/// A clock condition ends when nothing was wrong for so long.
+const CLOCK_CLEAR_MS: u64 = 60_000;
+/// A drift beyond this makes time stamps unreliable.
+const DRIFT_PPM_MAX: f32 = 2_000.0;
+/// Former epochs whose late frames are known as such.
+const EPOCHS_KEPT: usize = 4;
+/// The monitor's own numbers are shown for so long.
+const NUMERIC_MS: u64 = 10_000;
+
+/// One bed.
+pub(super) struct Bed {
+    id: BedId,
+    label: String,
+    born: MonoMs,
+    heard: Option<MonoMs>,
+    epoch: Option<u32>,
+    former: VecDeque<u32>,
+    ring: Option<Ring>,
+    timeline: Timeline,
+    next_hop: Option<u64>,
+    mode: Mode,
+    paced: bool,
+    /// Stretch of the index for which the monitor says that a lead is off.
+    lead_off: Option<(u64, u64)>,
+    pub online: bool,
+    heart_rate: Option<(f32, Option<MonoMs>)>,
+    clock: Option<(&'static str, Moment, MonoMs)>,
+    pub health: BedHealth,
+    decider: Decider,
+    view: View,
+    last: Option<(Finding, MonoMs)>,
+    state: (BedState, contract::UtcMs),
+}
+
+impl Bed {
+    pub fn new(id: BedId, label: String, now: Now) -> Self {
+        Self {
+            decider: Decider::new(id.clone()),
+            id,
+            label,
+            born: now.mono,
+            heard: None,
+            epoch: None,
+            former: VecDeque::new(),
+            ring: None,
+            timeline: Timeline::default(),
+            next_hop: None,
+            mode: Mode::Real,
+            paced: false,
+            lead_off: None,
+            online: true,
+            heart_rate: None,
+            clock: None,
+            health: BedHealth::default(),
+            view: View::default(),
+            last: None,
+            state: (BedState::Stopped, now.utc),
+        }
+    }
+
+    pub fn birth(&mut self, birth: &Birth, now: Now) {
+        self.born = self.born.max(now.mono);
+        self.mode = birth.mode;
+        self.paced = birth.paced;
+        if let Some(token) = &birth.patient {
+            self.decider.patient(token);
+        }
+    }
+
+    pub fn numeric(&mut self, numeric: &Numeric) {
+        self.heart_rate = numeric.heart_rate_per_min.filter(|r| r.is_finite()).map(|r| (r, self.heard));
+    }
+
+    /// Takes a frame in, or counts why not.
+    pub fn frame(&mut self, frame: Frame, now: Now) {
+        let parts = frame.parts();
+        if self.epoch != Some(parts.epoch) && !self.begin_epoch(parts.epoch) {
+            self.health.late += 1;
+            return;
+        }
+        let ring = self.ring.get_or_insert_with(|| Ring::new(parts.rate));
+        if ring.rate() != parts.rate {
+            self.health.refused += 1;
+            return self.clock_trouble("the rate changed without a new epoch", parts.n0, now);
+        }
+        let (n0, end, stamp, flags, mode) = (parts.n0, frame.end(), parts.t0, parts.flags, parts.mode);
+        let before = ring.end();
+        let taken = ring.take(frame);
+        self.health.gaps += std::mem::take(&mut ring.gaps);
+        let rate = ring.rate();
+        match taken {
+            Taken::Accepted => self.health.frames += 1,
+            Taken::Repeat => {
+                self.health.repeats += 1;
+                return;
+            }
+            Taken::Late => {
+                self.health.late += 1;
+                return;
+            }
+            Taken::TooLong => {
+                self.health.refused += 1;
+                return;
+            }
+            Taken::Conflict => return self.clock_trouble("samples differ for the same index", n0, now),
+        }
+        self.heard = Some(now.mono);
+        self.mode = mode;
+        self.paced = flags.paced || self.paced && !flags.first;
+        if flags.lead_off {
+            self.lead_off = match self.lead_off {
+                Some((from, to)) if n0 <= to => Some((from, to.max(end))),
+                _ => Some((n0, end)),
+            };
+        }
+        match self.timeline.hear(n0, stamp, now.utc, rate) {
+            Some(ClockTrouble::Jump) => self.clock_trouble("the clock jumped", n0, now),
+            Some(ClockTrouble::Wrap) => self.clock_trouble("the clock wrapped", n0, now),
+            None if flags.clock_unsynchronised && stamp.is_some() => {}
+            None => self.check_drift(n0, now),
+        }
+        self.draw(before);
+    }
+
+    /// Whether the epoch is a new one (`true`) or a former one coming late.
+    fn begin_epoch(&mut self, epoch: u32) -> bool {
+        if self.former.contains(&epoch) {
+            return false;
+        }
+        if let Some(old) = self.epoch.replace(epoch) {
+            self.former.push_back(old);
+            if self.former.len() > EPOCHS_KEPT {
+                self.former.pop_front();
+            }
+        }
+        self.ring = None;
+        self.next_hop = None;
+        self.lead_off = None;
+        self.timeline = Timeline::default();
+        self.view.restart();
+        true
+    }
+
+    fn clock_trouble(&mut self, detail: &'static str, n: u64, now: Now) {
+        let at = Moment { epoch: self.epoch.unwrap_or(0), n, at: now.utc };
+        let at = self.clock.map_or(at, |open| open.1);
+        self.clock = Some((detail, at, now.mono.after(CLOCK_CLEAR_MS)));
+    }
+
+    fn check_drift(&mut self, n0: u64, now: Now) {
+        let Some(ring) = &self.ring else { return };
+        self.health.drift_ppm = self.timeline.drift_ppm(ring.rate());
+        if self.health.drift_ppm.is_some_and(|ppm| ppm.abs() > DRIFT_PPM_MAX) {
+            self.clock_trouble("the clock drifts", n0, now);
+        }
+    }
+
+    /// The lead drawn: II where it is usable, else the first usable one.
+    fn drawn(&self) -> Option<(usize, LeadId)> {
+        let ring = self.ring.as_ref()?;
+        let out = self.decider.leads_out();
+        let usable = |lead: &LeadId| !out.iter().any(|o| o.0 == *lead);
+        let leads: Vec<(usize, LeadId)> = ring.leads().enumerate().collect();
+        let best = leads.iter().filter(|l| usable(&l.1)).min_by_key(|l| (l.1.standard() != Some(1), l.0));
+        best.or(leads.first()).copied()
+    }
+
+    fn draw(&mut self, before: Option<u64>) {
+        let (drawn, Some(ring)) = (self.drawn(), &mut self.ring) else { return };
+        let (Some((index, _)), Some(end)) = (drawn, ring.end()) else { return };
+        let from = before.unwrap_or(0).max(ring.start());
+        let samples = ring.read(index, from, end);
+        self.view.draw(ring.rate(), from, &samples);
+    }
+
+    /// The next complete hop.
+    pub fn due(&mut self) -> Option<Due> {
+        let ring = self.ring.as_mut()?;
+        let rate = ring.rate();
+        let next = self.next_hop.unwrap_or_else(|| first_hop(rate, ring.start()));
+        let (window, from_n, to_n) = complete_hop(ring, next)?;
+        self.next_hop = Some(window + 1);
+        let (leads, samples_mv) = cut(ring, from_n, to_n);
+        Some(Due {
+            bed: self.id.clone(),
+            epoch: self.epoch?,
+            window,
+            from_n,
+            to_n,
+            rate,
+            end: self.timeline.at(to_n - 1, rate)?,
+            mode: self.mode,
+            paced: self.paced,
+            lead_off: self.lead_off.is_some_and(|(from, to)| from < to_n && from_n < to),
+            leads,
+            samples_mv,
+            whole: false,
+            last: false,
+        })
+    }
+
+    /// Takes a finding; returns how many advisories the cap held back.
+    pub fn conclude(
+        &mut self,
+        finding: &Finding,
+        context: &Context,
+        now: Now,
+        alerts: &mut Vec<Alert>,
+    ) -> u64 {
+        let silent = self.decider.finding(finding, context, alerts);
+        let newest = self.decider.newest();
+        let limit = self.decider.thresholds(context.analysis).entropy;
+        let over = newest.entropy.zip(limit).is_some_and(|(h, limit)| h > limit);
+        self.view.second(newest, over, finding);
+        if let Ok(reading) = &finding.reading {
+            self.view.paint(finding.rate, reading);
+        }
+        self.health.lag_ms = self.heard.map(|at| now.mono.since(at));
+        self.last = Some((finding.clone(), now.mono));
+        silent
+    }
+
+    /// Judges what depends on time alone: silence and the clock.
+    pub fn time(&mut self, context: &Context, now: Now, alerts: &mut Vec<Alert>) {
+        self.decider.end_gone(context, now.utc, alerts);
+        let end = self.ring.as_ref().and_then(Ring::end).unwrap_or(0);
+        let at = Moment { epoch: self.epoch.unwrap_or(0), n: end, at: now.utc };
+        let silent = now.mono.since(self.quiet_since()) >= STOPPED_MS;
+        let why = Why { quality: 1.0, ..Why::default() };
+        let detail =
+            silent.then(|| String::from(if self.online { "nothing received" } else { "gateway offline" }));
+        // The words of the start stay: a link that goes down later is no news about the data.
+        if silent != self.decider.is_open(Code::NoData) {
+            self.decider.technical(Code::NoData, detail, (why.clone(), at), self.mode, context, alerts);
+        }
+        self.clock = self.clock.filter(|clock| now.mono < clock.2);
+        let (detail, since) = self.clock.map_or((None, at), |c| (Some(c.0.to_string()), c.1));
+        if detail.is_some() || self.decider.is_open(Code::Clock) {
+            self.decider.technical(Code::Clock, detail, (why, since), self.mode, context, alerts);
+        }
+        let view = &self.view;
+        self.decider.freeze(|| view.columns.iter().copied().collect());
+        let state = self.state_now(context.analysis, 0, now);
+        if state != self.state.0 {
+            self.state = (state, now.utc);
+        }
+    }
+
+    fn quiet_since(&self) -> MonoMs {
+        self.heard.map_or(self.born, |at| at.max(self.born.min(at)))
+    }
+
+    /// When `time` must look again.
+    pub fn deadline(&self) -> Option<MonoMs> {
+        let silence = (!self.decider.is_open(Code::NoData)).then(|| self.quiet_since().after(STOPPED_MS));
+        silence.into_iter().chain(self.clock.map(|c| c.2)).min()
+    }
+
+    fn state_now(&self, analysis: &Analysis, engine_delay_ms: u32, now: Now) -> BedState {
+        let Some(age) = self.heard.map(|at| now.mono.since(at)).filter(|&age| age < STOPPED_MS) else {
+            return BedState::Stopped;
+        };
+        let finding_late =
+            self.last.as_ref().is_some_and(|l| now.mono.since(l.1) > DELAYED_MS + u64::from(engine_delay_ms));
+        let out = self.decider.leads_out();
+        let standard = self
+            .last
+            .as_ref()
+            .map_or(0, |l| l.0.leads.iter().filter(|l| l.lead.standard().is_some()).count());
+        if age > DELAYED_MS || finding_late {
+            BedState::Delayed
+        } else if standard > 0 && out.len() >= standard {
+            let off = out.iter().any(|o| o.1 == Signal::LeadOff);
+            if off { BedState::LeadOff } else { BedState::Noisy }
+        } else if !self.decider.learnt() || analysis.learn_s == 0 {
+            BedState::Learning
+        } else {
+            BedState::Live
+        }
+    }
+
+    fn state_detail(&self, state: BedState) -> String {
+        let unread = self.last.as_ref().map(|l| l.0.reading.as_ref().err().copied());
+        match state {
+            BedState::Stopped if !self.online => "gateway offline".into(),
+            BedState::Learning if unread == Some(Some(NotRead::LeadSet)) => {
+                "not watched with these leads".into()
+            }
+            _ => words::signals(&self.decider.leads_out()),
+        }
+    }
+
+    fn labels(&self, classes: &[String], reading: Option<&Reading>) -> Vec<LabelView> {
+        let Some(reading) = reading else { return Vec::new() };
+        let surrogate = reading.surrogate_prob.iter().copied().chain(std::iter::repeat(f32::NAN));
+        let rows = classes.iter().zip(&reading.class_prob).zip(surrogate);
+        rows.filter(|row| !row.1.is_nan())
+            .map(|((name, &network), surrogate)| LabelView { name: name.clone(), network, surrogate })
+            .collect()
+    }
+
+    pub fn view(&self, setup: &Setup, classes: &[String], now: Now) -> BedView {
+        let state = self.state_now(&setup.analysis, setup.engine_delay_ms, now);
+        let reading = self.last.as_ref().and_then(|l| l.0.reading.as_ref().ok());
+        let fresh = reading.filter(|_| state.watched());
+        let context = Context { analysis: &setup.analysis, model_id: "", config_id: "", clusters: &[] };
+        let leads: Vec<LeadSignal> = self.last.as_ref().map_or_else(Vec::new, |l| l.0.leads.clone());
+        let rate = self.ring.as_ref().map(Ring::rate);
+        let heart_rate = self
+            .heart_rate
+            .filter(|r| r.1.is_none_or(|at| now.mono.since(at) < NUMERIC_MS))
+            .map(|r| HeartRate { per_min: r.0, theirs: true });
+        BedView {
+            bed: self.id.clone(),
+            label: self.label.clone(),
+            state,
+            state_since: if state == self.state.0 { self.state.1 } else { now.utc },
+            state_detail: self.state_detail(state),
+            mode: self.mode,
+            paced: self.paced,
+            sample_age_ms: self.heard.map(|at| now.mono.since(at)),
+            finding_age_ms: self.last.as_ref().map(|l| now.mono.since(l.1)),
+            learnt_s: [self.decider.learnt_s(), setup.analysis.learn_s],
+            pause_left_ms: None,
+            pause_reason: String::new(),
+            lead: self.drawn().map(|d| d.1),
+            leads,
+            first_column: self.view.first_column,
+            columns: self.view.columns.iter().copied().collect(),
+            seconds: self.view.seconds.iter().copied().collect(),
+            thresholds: self.decider.thresholds(&setup.analysis),
+            shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
+            labels: if setup.show_labels { self.labels(classes, fresh) } else { Vec::new() },
+            agree: fresh.and_then(agree),
+            heart_rate,
+            trend: self.view.trend.iter().copied().collect(),
+            marks: Vec::new(),
+            rate_hz: rate.map(|r| r.as_f64() as f32),
+            health: self.health,
+        }
+    }
+
+    pub fn alerts(&self) -> impl Iterator<Item = AlertView> + '_ {
+        self.decider.views(&self.label)
+    }
+
+    pub fn acknowledge(&mut self, id: &AlertId, by: &str, now: Now) -> bool {
+        self.decider.acknowledge(id, by, now.utc)
+    }
+
+    pub fn saved(&self, context: &Context) -> Option<Saved> {
+        self.decider.saved(context)
+    }
+
+    pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {
+        self.decider.restore(saved, analysis)
+    }
+}
+
+/// Whether network and surrogate decide every class alike; `None` without a surrogate.
+fn agree(reading: &Reading) -> Option<bool> {
+    let pairs = reading.class_prob.iter().zip(&reading.surrogate_prob);
+    (!reading.surrogate_prob.is_empty())
+        .then(|| pairs.fold(true, |same, (a, b)| same && (*a >= 0.5) == (*b >= 0.5)))
+}

@@ -1,0 +1,407 @@
+//! What is held to be true of a bed: compares each second with the bed's own usual and keeps one condition a code.
+//!
+//! What it does: learns the baseline, turns evidence into the three advisories and signal, clock and silence into
+//! technical alerts, with hysteresis, refractory time and a cap. All times of advisories are sample times.
+//! What it never does: name a diagnosis, say more than `words` says, raise a level because nobody looked.
+//! Door: `Decider`, one a bed. Who calls it: `bed`.
+
+mod alert;
+mod baseline;
+mod book;
+mod channels;
+mod condition;
+mod signal;
+pub(super) mod words;
+
+pub use alert::node_alert;
+pub(super) use alert::{Context, Moment};
+pub use baseline::Saved;
+
+use crate::config::Analysis;
+use crate::snapshot::{AlertView, Column, Second, Thresholds};
+use alert::Draft;
+use baseline::Baseline;
+use book::Book;
+use channels::{Evidence, Usual, Window};
+use condition::{Condition, Turn, Verdict};
+use contract::{
+    Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Segment, Signal,
+    UtcMs, Why,
+};
+use signal::SignalWatch;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Seconds whose signal a window rests on: its 10 s and the network's look-ahead.
+const WINDOW_S: usize = 12;
+/// Steps a window needs before it is compared (5 s).
+const STEPS_MIN: usize = 125;
+/// Seconds remembered for the strip of an alert.
+const HISTORY_S: usize = 64;
+const ADVISORIES: [Code; 3] = [Code::Uncertain, Code::New, Code::Changed];
+
+/// One second as an alert's evidence shows it.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    second: u64,
+    from_n: u64,
+    to_n: u64,
+    entropy: f32,
+    cluster: u8,
+}
+
+/// All that is held of one bed.
+#[derive(Debug, Clone)]
+pub(super) struct Decider {
+    bed: BedId,
+    /// Seconds of the bed's own stream, over epochs.
+    second: u64,
+    last: Option<(u32, u64)>,
+    baseline: Baseline,
+    conditions: BTreeMap<Code, Condition>,
+    watch: SignalWatch,
+    /// Whether each of the newest seconds was good in the leads used.
+    good: VecDeque<bool>,
+    history: VecDeque<Past>,
+    book: Book,
+    mask: u16,
+    newest: Second,
+    evidence: Evidence,
+    /// Open advisories belong to a patient who is gone.
+    gone: bool,
+}
+
+impl Decider {
+    pub fn new(bed: BedId) -> Self {
+        Self {
+            bed,
+            second: 0,
+            last: None,
+            baseline: Baseline::default(),
+            conditions: ADVISORIES.iter().map(|&c| (c, Condition::new())).collect(),
+            watch: SignalWatch::default(),
+            good: VecDeque::new(),
+            history: VecDeque::new(),
+            book: Book::default(),
+            mask: 0,
+            newest: Second::default(),
+            evidence: Evidence::default(),
+            gone: false,
+        }
+    }
+
+    /// Takes one finding, in order; returns how many advisories the cap held back.
+    pub fn finding(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) -> u64 {
+        self.second += match self.last {
+            Some((epoch, window)) if epoch == finding.epoch => finding.window.saturating_sub(window),
+            _ => 1,
+        };
+        self.last = Some((finding.epoch, finding.window));
+        self.end_gone(context, finding.end, out);
+        self.watch.second(&finding.leads, context.analysis);
+        self.signal(finding, context, out);
+        self.newest = Second::default();
+        let Some((reading, window)) = self.judge(finding) else { return 0 };
+        self.mask = reading.lead_mask;
+        self.newest.entropy = Some(reading.window_entropy);
+        self.newest.novelty = Some(reading.window_novelty);
+        self.remember(finding, reading);
+        let frozen = self.conditions.values().any(|c| c.stirring(context.analysis));
+        self.baseline.learn(self.mask, self.second, &window, frozen, context.analysis);
+        let Some(usual) = self.baseline.usual(self.mask).cloned() else { return 0 };
+        self.evidence = usual.compare(&window);
+        self.newest.shift = Some(self.evidence.shift);
+        self.advise(finding, reading, &usual, context, out)
+    }
+
+    /// The window of a finding, if every second it rests on was good.
+    fn judge<'a>(&mut self, finding: &'a Finding) -> Option<(&'a Reading, Window)> {
+        if finding.reading == Err(NotRead::Warming) {
+            // A new stream: its windows hold nothing of what was before.
+            self.good.clear();
+        }
+        let used = |lead: LeadId, mask: u16| lead.standard().is_some_and(|i| mask >> i & 1 == 1);
+        let good = finding.reading.as_ref().is_ok_and(|reading| {
+            finding.leads.iter().all(|l| l.signal == Signal::Good || !used(l.lead, reading.lead_mask))
+        });
+        self.good.push_back(good);
+        if self.good.len() > WINDOW_S {
+            self.good.pop_front();
+        }
+        let reading = finding.reading.as_ref().ok()?;
+        let window = Window::of(reading);
+        let whole = reading.window_steps >= STEPS_MIN && reading.steps > 0 && window.finite();
+        (whole && self.good.iter().all(|&g| g)).then_some((reading, window))
+    }
+
+    fn remember(&mut self, finding: &Finding, reading: &Reading) {
+        let steps = reading.steps.max(1) as f32;
+        let mut counts = vec![0_u32; reading.clusters];
+        for &k in &reading.cluster {
+            counts.get_mut(usize::from(k)).map(|c| *c += 1);
+        }
+        let from_n = reading.first_step_n.max(0.0) as u64;
+        self.history.push_back(Past {
+            second: self.second,
+            from_n,
+            to_n: from_n + (finding.to_n - finding.from_n).min(finding.rate.samples_in(1)),
+            entropy: reading.entropy.iter().sum::<f32>() / steps,
+            cluster: largest(counts.iter().map(|&c| c as f32)),
+        });
+        if self.history.len() > HISTORY_S {
+            self.history.pop_front();
+        }
+    }
+
+    fn advise(
+        &mut self,
+        finding: &Finding,
+        reading: &Reading,
+        usual: &Usual,
+        context: &Context,
+        out: &mut Vec<Alert>,
+    ) -> u64 {
+        let e = self.evidence;
+        let n = reading.first_step_n.max(0.0) as u64;
+        // Sample time of the second's first step, from the wall time of the window's last sample.
+        let back = finding.rate.ms_at(finding.to_n.saturating_sub(1)) - finding.rate.ms_at(n);
+        let at = Moment { epoch: finding.epoch, n, at: finding.end.after(-back) };
+        let mut silent = 0;
+        for code in ADVISORIES {
+            let own = match code {
+                Code::Uncertain => e.e,
+                Code::New => e.n,
+                _ => e.j.max(e.c),
+            };
+            let verdict = Verdict { second: self.second, score: own.min(e.score()), at };
+            let Some(condition) = self.conditions.get_mut(&code) else { continue };
+            let Some(turn) = condition.turn(verdict, context.analysis) else { continue };
+            let level = condition.level().unwrap_or(Level::Advisory);
+            let k_of_n = condition.k_of_n(context.analysis);
+            let why = self.why(code, k_of_n, finding, reading, usual, context);
+            let shown = shown(code, reading, usual, &e, context.analysis);
+            match turn {
+                Turn::Start(onset) => {
+                    let bed = self.bed.clone();
+                    let draft = Draft {
+                        bed: bed.as_str(),
+                        mode: finding.mode,
+                        code,
+                        level,
+                        onset,
+                        decided: finding.end,
+                        why,
+                    };
+                    silent += self.book.start(context, draft, self.second, shown, out);
+                }
+                Turn::Rise => self.book.update(context, code, level, finding.end, (why, shown), out),
+                Turn::End => self.book.end(context, code, finding.end, out),
+            }
+        }
+        silent
+    }
+
+    fn why(
+        &self,
+        code: Code,
+        k_of_n: [u32; 2],
+        finding: &Finding,
+        reading: &Reading,
+        usual: &Usual,
+        context: &Context,
+    ) -> Why {
+        let on = context.analysis.score_on;
+        let band = match code {
+            Code::Uncertain => usual.e.limits(on).map(|v| v.clamp(0.0, 1.0)),
+            Code::New => usual.n.limits(on).map(libm::expf),
+            _ => [0.0, usual.j.limits(on)[1].min(1.0)],
+        };
+        let was = largest(usual.mix.iter().copied());
+        let from = self.second.saturating_sub(u64::from(context.analysis.of_s));
+        let recent = self.history.iter().filter(|p| p.second > from);
+        let mut segments: Vec<Segment> = Vec::new();
+        for p in recent {
+            match segments.last_mut() {
+                Some(s) if s.cluster == p.cluster && s.to_n == p.from_n => s.to_n = p.to_n,
+                _ => segments.push(Segment {
+                    from_n: p.from_n,
+                    to_n: p.to_n,
+                    entropy: thousandths(p.entropy),
+                    cluster: p.cluster,
+                    was,
+                }),
+            }
+        }
+        segments.truncate(4);
+        Why {
+            leads: used_leads(finding, reading.lead_mask),
+            entropy: Some(thousandths(reading.window_entropy)),
+            band: Some(band.map(thousandths)),
+            novelty: Some(thousandths(reading.window_novelty)),
+            shift: Some(thousandths(self.evidence.shift)),
+            k_of_n: Some(k_of_n),
+            quality: 1.0,
+            missing: thousandths(1.0 - finding.coverage),
+            segments,
+            clusters: shifts(&reading.proportion, &usual.mix, context).into_iter().take(3).collect(),
+            detail: None,
+        }
+    }
+
+    fn signal(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) {
+        let bad = self.watch.out();
+        let at = Moment { epoch: finding.epoch, n: finding.from_n, at: finding.end };
+        let leads: Vec<LeadId> = bad.iter().map(|b| b.0).collect();
+        let detail = (!bad.is_empty()).then(|| words::signals(&bad));
+        let why = Why { leads, missing: thousandths(1.0 - finding.coverage), ..Why::default() };
+        self.technical(Code::Signal, detail, (why, at), finding.mode, context, out);
+    }
+
+    /// Raises, says anew or ends a technical condition; `detail` is `None` when all is well again.
+    pub fn technical(
+        &mut self,
+        code: Code,
+        detail: Option<String>,
+        (why, at): (Why, Moment),
+        mode: contract::Mode,
+        context: &Context,
+        out: &mut Vec<Alert>,
+    ) {
+        let open = self.book.last(code);
+        let Some(detail) = detail else { return self.book.end(context, code, at.at, out) };
+        let same = open.is_some_and(|a| a.why.detail.as_deref() == Some(&detail));
+        let is_open = open.is_some();
+        let why = Why { detail: Some(detail), ..why };
+        let level = Level::Advisory;
+        if same {
+        } else if is_open {
+            self.book.update(context, code, level, at.at, (why, String::new()), out);
+        } else {
+            let bed = self.bed.clone();
+            let draft = Draft { bed: bed.as_str(), mode, code, level, onset: at, decided: at.at, why };
+            self.book.start(context, draft, self.second, String::new(), out);
+        }
+    }
+
+    /// Ends what is open about a patient who has left the bed.
+    pub fn end_gone(&mut self, context: &Context, at: UtcMs, out: &mut Vec<Alert>) {
+        if !std::mem::take(&mut self.gone) {
+            return;
+        }
+        for (code, condition) in &mut self.conditions {
+            condition.reset();
+            self.book.end(context, *code, at, out);
+        }
+    }
+
+    /// Tells who lies in the bed, by an opaque token.
+    pub fn patient(&mut self, token: &str) {
+        self.gone |= self.baseline.patient(token);
+    }
+
+    pub fn is_open(&self, code: Code) -> bool {
+        self.book.is_open(code)
+    }
+
+    pub fn acknowledge(&mut self, id: &AlertId, by: &str, at: UtcMs) -> bool {
+        self.book.acknowledge(id, by, at)
+    }
+
+    pub fn freeze(&mut self, columns: impl Fn() -> Vec<Column>) {
+        self.book.freeze(columns);
+    }
+
+    pub fn views<'a>(&'a self, label: &'a str) -> impl Iterator<Item = AlertView> + 'a {
+        self.book.views(&self.bed, label)
+    }
+
+    /// The newest second's values; empty without a verdict.
+    pub fn newest(&self) -> Second {
+        self.newest
+    }
+
+    /// Leads out of use and why.
+    pub fn leads_out(&self) -> Vec<(LeadId, Signal)> {
+        self.watch.out()
+    }
+
+    /// Whether there is a baseline for the leads in use.
+    pub fn learnt(&self) -> bool {
+        self.baseline.usual(self.mask).is_some()
+    }
+
+    /// Seconds learnt with the leads in use.
+    pub fn learnt_s(&self) -> u32 {
+        self.baseline.seconds(self.mask)
+    }
+
+    pub fn thresholds(&self, analysis: &Analysis) -> Thresholds {
+        let Some(usual) = self.baseline.usual(self.mask) else { return Thresholds::default() };
+        let upper = |band: channels::Band| band.limits(analysis.score_on)[1];
+        Thresholds {
+            entropy: Some(upper(usual.e).min(1.0)),
+            novelty: Some(libm::expf(upper(usual.n))),
+            shift: Some(upper(usual.j).min(1.0)),
+        }
+    }
+
+    /// The cluster mix against the usual, the largest shift first.
+    pub fn shifts(&self, proportion: &[f32], context: &Context) -> Vec<ClusterShift> {
+        self.baseline.usual(self.mask).map_or_else(Vec::new, |u| shifts(proportion, &u.mix, context))
+    }
+
+    pub fn saved(&self, context: &Context) -> Option<Saved> {
+        self.baseline.saved(context.model_id, context.config_id)
+    }
+
+    pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {
+        self.baseline.restore(saved, analysis)
+    }
+}
+
+fn thousandths(v: f32) -> f32 {
+    (v * 1_000.0).round() / 1_000.0
+}
+
+fn largest(values: impl Iterator<Item = f32>) -> u8 {
+    let best = values.enumerate().fold((0, f32::MIN), |b, v| if v.1 > b.1 { v } else { b });
+    best.0 as u8
+}
+
+fn used_leads(finding: &Finding, mask: u16) -> Vec<LeadId> {
+    let used = |lead: LeadId| lead.standard().is_some_and(|i| mask >> i & 1 == 1);
+    finding.leads.iter().map(|l| l.lead).filter(|&l| used(l)).collect()
+}
+
+fn shifts(now: &[f32], usual: &[f32], context: &Context) -> Vec<ClusterShift> {
+    let mut shifts: Vec<ClusterShift> = now
+        .iter()
+        .zip(usual)
+        .enumerate()
+        .map(|(k, (&now, &usual))| ClusterShift {
+            cluster: k as u8,
+            name: context.clusters.get(k).map_or_else(String::new, |c| c.name.clone()),
+            now: thousandths(now),
+            usual: thousandths(usual),
+        })
+        .collect();
+    let size = |s: &ClusterShift| (s.now - s.usual).abs();
+    shifts.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.cluster.cmp(&b.cluster)));
+    shifts
+}
+
+/// Value and limit of the channel that raised an advisory, for the alert list.
+fn shown(code: Code, reading: &Reading, usual: &Usual, e: &Evidence, analysis: &Analysis) -> String {
+    let on = analysis.score_on;
+    let nearer = |value: f32, [low, high]: [f32; 2]| if value < (low + high) / 2.0 { low } else { high };
+    match code {
+        Code::Uncertain => {
+            let limit = nearer(reading.window_entropy, usual.e.limits(on)).clamp(0.0, 1.0);
+            format!("H {:.2}/{limit:.2}", reading.window_entropy)
+        }
+        Code::New => {
+            let limit = nearer(reading.window_novelty, usual.n.limits(on).map(libm::expf));
+            format!("N {:.2}/{limit:.2}", reading.window_novelty)
+        }
+        _ => format!("mix {:.2}/{:.2}", e.shift, usual.j.limits(on)[1].min(1.0)),
+    }
+}

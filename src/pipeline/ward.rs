@@ -1,0 +1,232 @@
+//! All beds of one engine thread. Pure: every call is told the time.
+
+use super::bed::Bed;
+use super::decide::{Context, Saved, node_alert};
+use super::{Due, preprocess};
+use crate::config::Analysis;
+use crate::model::Bundle;
+use crate::snapshot::{AlertView, BedView, ClusterName};
+use contract::limits::{BATCH_MAX, BEDS_MAX};
+use contract::{Alert, AlertId, BedId, DecodeError, Finding, Heard, MonoMs, NotRead, Phase, UtcMs};
+use std::collections::BTreeMap;
+
+/// The moment of one turn of the loop, read once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For deadlines and ages.
+    pub mono: MonoMs,
+    /// For labels.
+    pub utc: UtcMs,
+}
+
+/// What a ward is told at its start.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Setup {
+    /// The site: first level of every bed.
+    pub site: String,
+    /// This node's name.
+    pub node: String,
+    /// The config's id, `c-` and six hex digits.
+    pub config_id: String,
+    /// The engine's stated delay from a sample to its step, in ms; a finding is late beyond it.
+    pub engine_delay_ms: u32,
+    /// Learning, limits and budgets.
+    pub analysis: Analysis,
+    /// What people call a bed; else the last level of its name.
+    pub labels: BTreeMap<BedId, String>,
+    /// Show class names and probabilities in the bed view (research).
+    pub show_labels: bool,
+}
+
+/// What a ward counted since its start; per bed it is in `BedView::health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Frames of beds beyond the limit.
+    pub beds_refused: u64,
+    /// Payloads that no bed could be named for.
+    pub refused: u64,
+    /// Advisories held back by the cap.
+    pub silent: u64,
+}
+
+/// All beds of one engine thread.
+pub struct Ward {
+    setup: Setup,
+    model_id: String,
+    classes: Vec<String>,
+    clusters: Vec<ClusterName>,
+    beds: BTreeMap<BedId, Bed>,
+    counts: Counts,
+    /// Where `take_due` goes on, so that a full batch starves nobody.
+    served: usize,
+    /// The open alert about the engine.
+    fault: Option<Alert>,
+}
+
+impl Ward {
+    /// A ward without beds; they come with their first message.
+    #[must_use]
+    pub fn new(setup: Setup, bundle: &Bundle) -> Self {
+        Self {
+            setup,
+            model_id: bundle.id.clone(),
+            classes: bundle.manifest.classes.clone(),
+            clusters: bundle.codebook.names.clone(),
+            beds: BTreeMap::new(),
+            counts: Counts::default(),
+            served: 0,
+            fault: None,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            analysis: &self.setup.analysis,
+            model_id: &self.model_id,
+            config_id: &self.setup.config_id,
+            clusters: &self.clusters,
+        }
+    }
+
+    fn bed(&mut self, id: &BedId, now: Now) -> Option<&mut Bed> {
+        if !self.beds.contains_key(id) {
+            if self.beds.len() >= BEDS_MAX {
+                self.counts.beds_refused += 1;
+                return None;
+            }
+            let label = self.setup.labels.get(id).cloned().unwrap_or_else(|| id.place().into());
+            self.beds.insert(id.clone(), Bed::new(id.clone(), label, now));
+        }
+        self.beds.get_mut(id)
+    }
+
+    /// Takes what a decoder heard. Everything is accepted or counted; trouble shows in `conclude` and `snapshot`.
+    pub fn hear(&mut self, heard: Heard, now: Now) {
+        let id = match &heard {
+            Heard::Frame(frame) => frame.bed(),
+            Heard::Birth(birth) => &birth.bed,
+            Heard::Link(link) => &link.bed,
+            Heard::Numeric(numeric) => &numeric.bed,
+        }
+        .clone();
+        let Some(bed) = self.bed(&id, now) else { return };
+        match heard {
+            Heard::Frame(frame) if preprocess::rate_supported(frame.parts().rate) => bed.frame(frame, now),
+            Heard::Frame(_) => bed.health.refused += 1,
+            Heard::Birth(birth) => bed.birth(&birth, now),
+            Heard::Link(link) => bed.online = link.online,
+            Heard::Numeric(numeric) => bed.numeric(&numeric),
+        }
+    }
+
+    /// Counts a payload that a decoder refused. A bed that is not known yet is not made known by it.
+    pub fn refuse(&mut self, bed: Option<&BedId>, _why: &DecodeError, _now: Now) {
+        match bed.and_then(|id| self.beds.get_mut(id)) {
+            Some(bed) => bed.health.refused += 1,
+            None => self.counts.refused += 1,
+        }
+    }
+
+    /// Counts frames that a full queue evicted; the hole itself shows in the index.
+    pub fn evicted(&mut self, bed: &BedId, frames: u64, _now: Now) {
+        if let Some(bed) = self.beds.get_mut(bed) {
+            bed.health.evicted += frames;
+        }
+    }
+
+    /// The next complete hop of each bed, at most `limits::BATCH_MAX` of them. Call until empty.
+    pub fn take_due(&mut self, _now: Now) -> Vec<Due> {
+        let mut due = Vec::new();
+        for places in [self.served..BEDS_MAX, 0..self.served] {
+            for (place, bed) in self.beds.values_mut().enumerate().skip(places.start).take(places.len()) {
+                if due.len() == BATCH_MAX {
+                    self.served = place;
+                    return due;
+                }
+                due.extend(bed.due());
+            }
+        }
+        self.served = 0;
+        due
+    }
+
+    /// Decides what holds of each bed after these findings (in the order of `take_due`) and at this moment; call it
+    /// with none when a deadline has passed. What comes back goes to the journal, then to every destination.
+    pub fn conclude(&mut self, findings: &[Finding], now: Now) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        let mut beds = std::mem::take(&mut self.beds);
+        let mut silent = 0;
+        for finding in findings {
+            if let Some(bed) = beds.get_mut(&finding.bed) {
+                silent += bed.conclude(finding, &self.context(), now, &mut alerts);
+            }
+        }
+        for bed in beds.values_mut() {
+            bed.time(&self.context(), now, &mut alerts);
+        }
+        self.beds = beds;
+        self.counts.silent += silent;
+        self.engine_fault(findings, now, &mut alerts);
+        alerts
+    }
+
+    fn engine_fault(&mut self, findings: &[Finding], now: Now, alerts: &mut Vec<Alert>) {
+        let faults = findings.iter().any(|f| f.reading == Err(NotRead::Fault));
+        let reads = findings.iter().any(|f| f.reading.is_ok());
+        let phase = match &self.fault {
+            None if faults => Phase::Start,
+            Some(_) if reads && !faults => Phase::End,
+            _ => return,
+        };
+        let (onset, rev) = self.fault.as_ref().map_or((now.utc, 0), |a| (a.onset, a.rev + 1));
+        let alert =
+            node_alert(&self.setup, &self.model_id, phase, (onset, rev), now.utc, "the engine failed");
+        self.fault = (phase == Phase::Start).then(|| alert.clone());
+        alerts.push(alert);
+    }
+
+    /// When `conclude` must be called even if nothing arrives.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<MonoMs> {
+        self.beds.values().filter_map(Bed::deadline).min()
+    }
+
+    /// The beds, ordered by unit and label, and the alerts, oldest first.
+    #[must_use]
+    pub fn snapshot(&self, now: Now) -> (Vec<BedView>, Vec<AlertView>) {
+        let mut beds: Vec<BedView> =
+            self.beds.values().map(|bed| bed.view(&self.setup, &self.classes, now)).collect();
+        beds.sort_by(|a, b| (a.bed.unit(), &a.label, &a.bed).cmp(&(b.bed.unit(), &b.label, &b.bed)));
+        let mut alerts: Vec<AlertView> = self.beds.values().flat_map(Bed::alerts).collect();
+        alerts.extend(self.fault.as_ref().map(|alert| super::view::node_view(alert, &self.setup.node)));
+        alerts.sort_by(|a, b| (a.onset, &a.id).cmp(&(b.onset, &b.id)));
+        (beds, alerts)
+    }
+
+    /// Marks an alert as seen, until its level rises or it ends. Returns whether it is known.
+    pub fn acknowledge(&mut self, alert: &AlertId, by: &str, now: Now) -> bool {
+        self.beds.values_mut().any(|bed| bed.acknowledge(alert, by, now))
+    }
+
+    /// What each bed has learnt, to be saved.
+    #[must_use]
+    pub fn baselines(&self) -> Vec<(BedId, Saved)> {
+        let context = self.context();
+        self.beds.iter().filter_map(|(id, bed)| Some((id.clone(), bed.saved(&context)?))).collect()
+    }
+
+    /// Gives a bed back what it had learnt. Returns whether it fits: another model's baseline is not used.
+    pub fn restore(&mut self, id: &BedId, saved: Saved, now: Now) -> bool {
+        if saved.model != self.model_id {
+            return false;
+        }
+        let analysis = self.setup.analysis.clone();
+        self.bed(id, now).is_some_and(|bed| bed.restore(saved, &analysis))
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+}
