@@ -28,6 +28,18 @@ impl Clock {
         self.began.elapsed().as_micros() as u64
     }
 
+    /// Waits until `done`, at most `patience`; looks every few milliseconds.
+    pub fn wait(self, patience: Duration, done: impl Fn() -> bool) -> bool {
+        let until = self.mono().after(patience.as_millis() as u64);
+        while !done() {
+            if self.mono() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
     /// Wall time; 1970 if the machine's clock stands before it.
     #[must_use]
     pub fn utc(self) -> UtcMs {

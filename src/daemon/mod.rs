@@ -7,17 +7,34 @@
 //! Door: [`start`] gives [`Running`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`).
 
+mod backoff;
 mod clock;
+mod engine;
+mod histogram;
+mod journal;
+mod node;
+mod orphans;
+mod outlet;
+mod publish;
+mod queue;
 mod registry;
+mod running;
+mod shutdown;
+mod sink;
+mod source;
+mod start;
+mod tally;
+#[cfg(test)]
+mod testing;
+mod wire;
 
 pub use registry::plugins;
+pub use running::Running;
 
 use crate::config::Settings;
 use crate::model::Bundle;
-use crate::snapshot::Snapshot;
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -74,47 +91,11 @@ pub struct Counters {
     pub p99_ms: f32,
 }
 
-/// A running daemon.
-pub struct Running {}
-
-impl Running {
-    /// The newest picture of the ward; cheap, never waits for an engine.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::default()
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        Counters::default()
-    }
-
-    /// Waits until the broker confirmed the subscriptions, at most `patience`; whether it did.
-    #[must_use]
-    pub fn joined(&self, patience: Duration) -> bool {
-        patience.is_zero()
-    }
-
-    /// Whether SIGINT or SIGTERM asked the daemon to stop.
-    #[must_use]
-    pub fn asked_to_stop(&self) -> bool {
-        false
-    }
-
-    /// Drains: hears no more, analyses what is queued, writes the journal, gives the destinations a last chance.
-    #[must_use]
-    pub fn stop(self) -> Counters {
-        self.counters()
-    }
-}
-
 /// Starts the daemon. Returns at once; it joins the broker in its own time and keeps trying.
 /// SIGINT and SIGTERM set [`Running::asked_to_stop`]; a second one ends the process at once.
 ///
 /// # Errors
 /// [`DaemonError`] for what no waiting would mend: plugins, files, journal, model.
 pub fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
-    let _ = (settings, bundle);
-    Err(DaemonError::Config("not wired yet".into()))
+    start::start(settings, bundle)
 }

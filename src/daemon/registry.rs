@@ -14,7 +14,7 @@ pub const DECODERS: &[&Entry<dyn Decoder>] = &[
 /// The destinations of this build beside MQTT, which every build has (`publish.rs`).
 pub const SINKS: &[&Entry<dyn Sink>] = &[];
 
-/// The table that `config` validates against.
+/// The plugins that `config` validates against.
 #[must_use]
 pub fn plugins() -> Plugins {
     Plugins { decoders: DECODERS, sinks: SINKS }

@@ -1,0 +1,229 @@
+//! The story of Wardbeat in one loop body: hear, take what is due, analyse, decide, put on disk, show.
+//!
+//! Each engine thread owns its beds; nothing is shared between them but counts. A panic here ends the process: the
+//! journal is read again at the next start.
+
+use super::clock::Clock;
+use super::journal::{Journal, Order};
+use super::orphans::Orphans;
+use super::publish::Murmur;
+use super::source::{Shards, Word};
+use super::tally::Tally;
+use crate::pipeline::{Analyser, Now, Ward};
+use crate::snapshot::{AlertView, BedView};
+use contract::{Alert, AlertClass, BedId, Code, Finding, Heard, Phase};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The exit code after a panic in an engine thread.
+const PANICKED: i32 = 101;
+/// Words taken at a time.
+const WORDS_MAX: usize = 256;
+/// Signal of one bed heard before it is analysed, in seconds: well inside the ring.
+const HEARD_S_MAX: f64 = 5.0;
+/// Baselines are saved this often.
+const SAVE_MS: u64 = 60_000;
+/// Pictures are at least this far apart, and at least so far that they cost a twentieth of the time.
+const PICTURE_MS: u64 = 100;
+/// The longest sleep: pictures carry ages.
+const SLEEP_MS: u64 = 200;
+
+/// One engine thread's part of the picture: replaced, never queued.
+pub type Picture = Arc<(Vec<BedView>, Vec<AlertView>)>;
+
+/// Where an engine thread leaves its newest picture.
+#[derive(Default)]
+pub struct Slot(Mutex<Picture>);
+
+impl Slot {
+    /// The newest picture.
+    #[must_use]
+    pub fn newest(&self) -> Picture {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn show(&self, picture: Picture) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = picture;
+    }
+}
+
+/// Everything one engine thread owns.
+pub struct EngineLoop {
+    /// Its beds.
+    pub ward: Ward,
+    /// Its network.
+    pub analyser: Analyser,
+    /// All ears; its own is at `index`.
+    pub shards: Shards,
+    /// Which one it is.
+    pub index: usize,
+    /// Time.
+    pub clock: Clock,
+    /// The journal.
+    pub journal: Journal,
+    /// State and explanations.
+    pub murmur: Murmur,
+    /// What is counted.
+    pub tally: Arc<Tally>,
+    /// Its picture.
+    pub slot: Arc<Slot>,
+    /// Alerts and baselines that the journal had no room for yet; never dropped.
+    pub outbox: VecDeque<Order>,
+    /// Alerts that an earlier run left open.
+    pub orphans: Orphans,
+    /// Whether its engine fails, for the node's watch.
+    pub engine_fails: Arc<AtomicBool>,
+    /// The model's and the config's id, for baselines.
+    pub ids: [String; 2],
+}
+
+impl EngineLoop {
+    /// As [`EngineLoop::run`]; a panic ends the process.
+    pub fn run_or_exit(self) {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run())).is_err() {
+            tracing::error!("an engine thread panicked; the journal is read again at the next start");
+            std::process::exit(PANICKED);
+        }
+    }
+
+    /// Runs until its ear is closed and empty, then saves the baselines.
+    pub fn run(mut self) {
+        let (mut saved, mut shown) = (self.clock.mono(), self.clock.mono());
+        let mut apart_ms = PICTURE_MS;
+        while let Some(words) = self.shards.0[self.index].words.take(WORDS_MAX, self.patience()) {
+            self.turn(words);
+            let now = self.now();
+            if now.mono.since(shown) >= apart_ms {
+                let began = self.clock.micros();
+                self.slot.show(Arc::new(self.ward.snapshot(now)));
+                apart_ms = PICTURE_MS.max((self.clock.micros() - began) / 50);
+                shown = now.mono;
+            }
+            if now.mono.since(saved) >= SAVE_MS {
+                self.save_baselines();
+                saved = now.mono;
+            }
+        }
+        self.save_baselines();
+        self.slot.show(Arc::new(self.ward.snapshot(self.now())));
+        for order in std::mem::take(&mut self.outbox) {
+            self.journal.put_waiting(order);
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.clock.mono(), utc: self.clock.utc() }
+    }
+
+    /// Until the next deadline, but not so long that the picture grows old.
+    fn patience(&self) -> Duration {
+        let deadline = self.ward.next_deadline().map_or(u64::MAX, |d| d.since(self.clock.mono()));
+        Duration::from_millis(deadline.clamp(1, SLEEP_MS))
+    }
+
+    fn turn(&mut self, words: Vec<Word>) {
+        let now = self.now();
+        for (bed, count) in self.shards.0[self.index].take_evicted() {
+            self.ward.evicted(&bed, count, now);
+        }
+        let mut arrivals: HashMap<BedId, (u64, f64)> = HashMap::new();
+        for word in words {
+            match word {
+                Word::Refused(bed, why) => self.ward.refuse(bed.as_ref(), &why, now),
+                Word::Heard(heard, arrived_us) => {
+                    if let Heard::Frame(frame) = heard.as_ref() {
+                        let signal_s = frame.length() as f64 / frame.parts().rate.as_f64();
+                        let heard_s = arrivals.get(frame.bed()).map_or(0.0, |(_, s)| *s);
+                        if heard_s > 0.0 && heard_s + signal_s > HEARD_S_MAX {
+                            self.analyse(&arrivals);
+                            arrivals.clear();
+                        }
+                        arrivals.entry(frame.bed().clone()).or_insert((arrived_us, 0.0)).1 += signal_s;
+                    }
+                    self.ward.hear(*heard, now);
+                }
+            }
+        }
+        self.analyse(&arrivals);
+        while let Some(order) = self.outbox.pop_front() {
+            if let Err(order) = self.journal.put(order) {
+                self.outbox.push_front(*order);
+                break;
+            }
+        }
+    }
+
+    /// Analyses every complete hop, then decides; decides also when nothing is due, since silence has deadlines too.
+    fn analyse(&mut self, arrivals: &HashMap<BedId, (u64, f64)>) {
+        loop {
+            let due = self.ward.take_due(self.now());
+            let last = due.is_empty();
+            let findings = if last { Vec::new() } else { self.analyser.analyse(&due) };
+            self.count(&findings, arrivals);
+            let now = self.now();
+            for alert in self.ward.conclude(&findings, now) {
+                if alert.code == Code::Node {
+                    // One alert about the node at a time: `node.rs` words it.
+                    self.engine_fails.store(alert.phase != Phase::End, Ordering::Relaxed);
+                    continue;
+                }
+                let earlier = self.orphans.before(&alert, now.utc);
+                self.outbox.extend(earlier.map(|end| self.alert(end, now)));
+                self.outbox.push_back(self.alert(alert, now));
+            }
+            for end in self.orphans.overdue(now.mono, now.utc) {
+                self.outbox.push_back(self.alert(end, now));
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn count(&self, findings: &[Finding], arrivals: &HashMap<BedId, (u64, f64)>) {
+        let done_us = self.clock.micros();
+        for finding in findings {
+            self.tally.windows.fetch_add(1, Ordering::Relaxed);
+            let lag_us = arrivals.get(&finding.bed).map(|(arrived, _)| done_us.saturating_sub(*arrived));
+            if let Some(lag_us) = lag_us {
+                self.tally.latency.record(lag_us);
+                self.tally.worst_us.fetch_max(lag_us, Ordering::Relaxed);
+            }
+            if finding.reading.is_ok() {
+                self.tally.findings.fetch_add(1, Ordering::Relaxed);
+            }
+            self.murmur.hop(finding, lag_us.unwrap_or(0) / 1_000);
+        }
+    }
+
+    fn alert(&self, alert: Alert, now: Now) -> Order {
+        if alert.phase == Phase::Start {
+            let count = match alert.class {
+                AlertClass::Analysis => &self.tally.alerts,
+                AlertClass::Technical => &self.tally.technical,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        tracing::info!(bed = alert.bed, code = %alert.code, phase = ?alert.phase, id = %alert.id, text = alert.text, "alert");
+        Order::Alert(Box::new(alert), now.utc)
+    }
+
+    fn save_baselines(&mut self) {
+        let [model, config] = self.ids.clone();
+        let at = self.clock.utc();
+        for (bed, saved) in self.ward.baselines() {
+            match serde_json::to_string(&saved) {
+                Ok(body) => self.outbox.push_back(Order::Baseline {
+                    bed: bed.as_str().into(),
+                    model: model.clone(),
+                    config: config.clone(),
+                    at,
+                    body,
+                }),
+                Err(e) => tracing::error!(%bed, fault = %e, "baseline not saved"),
+            }
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! Alerts, outcomes, cursors and baselines on disk (SQLite, write-ahead log, flushed at each commit).
+//!
+//! One thread writes; what it has committed it announces, and only then does a destination hear of an alert. Each
+//! destination reads with a connection of its own from its cursor on, so none waits for another. A failing disk
+//! stops nobody: orders wait and are tried again, and the node says so.
+
+use super::DaemonError;
+use contract::{Alert, UtcMs};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Layout of the tables; a file with a higher one is refused.
+const VERSION: i64 = 1;
+/// Orders that may wait for the disk.
+const ORDERS_MAX: usize = 8_192;
+/// Orders written in one commit.
+const BATCH_MAX: usize = 256;
+/// Wait after a failed write.
+const RETRY: Duration = Duration::from_millis(500);
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS alert (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, rev INTEGER NOT NULL, phase TEXT NOT NULL,
+        bed TEXT NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (id, rev, phase));
+    CREATE TABLE IF NOT EXISTS outcome (
+        seq INTEGER NOT NULL, sink TEXT NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        PRIMARY KEY (seq, sink)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS baseline (
+        bed TEXT PRIMARY KEY, model TEXT NOT NULL, config TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL)
+        WITHOUT ROWID;";
+
+/// How the delivery of one alert to one destination ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination has it.
+    Delivered(String),
+    /// The destination will never take it.
+    Refused(String),
+    /// It was too old to be worth delivering.
+    Expired,
+}
+
+impl Outcome {
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Delivered(receipt) => ("delivered", receipt),
+            Self::Refused(why) => ("refused", why),
+            Self::Expired => ("expired", ""),
+        }
+    }
+}
+
+/// Something to be written.
+#[derive(Debug)]
+pub enum Order {
+    /// An alert, at the wall time of the decision.
+    Alert(Box<Alert>, UtcMs),
+    /// What became of an alert at a destination; moves its cursor.
+    Outcome {
+        /// The destination.
+        sink: String,
+        /// The alert's place in the journal.
+        seq: i64,
+        /// How it ended.
+        outcome: Outcome,
+        /// When.
+        at: UtcMs,
+    },
+    /// A bed's baseline as JSON.
+    Baseline {
+        /// The bed.
+        bed: String,
+        /// The model's id.
+        model: String,
+        /// The config's id.
+        config: String,
+        /// When.
+        at: UtcMs,
+        /// The baseline.
+        body: String,
+    },
+    /// Drop ended alerts older than this that every destination is done with.
+    Prune(UtcMs),
+    /// Answer once all before is on disk.
+    Flush(SyncSender<()>),
+}
+
+/// What the writer has committed, for the destinations to wait on.
+#[derive(Debug, Default)]
+pub struct Committed {
+    state: Mutex<Standing>,
+    grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    seq: i64,
+    trouble: String,
+}
+
+impl Committed {
+    /// Waits until an alert beyond `seq` is on disk, at most `patience`.
+    pub fn wait_beyond(&self, seq: i64, patience: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Woken too early only means one look too many.
+        drop(self.grown.wait_timeout_while(state, patience, |s| s.seq <= seq));
+    }
+
+    /// Why the disk takes nothing, in words; empty = it does.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+
+    /// Wakes everybody that waits.
+    pub fn wake(&self) {
+        self.grown.notify_all();
+    }
+
+    fn set(&self, seq: Option<i64>, trouble: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seq = seq.unwrap_or(state.seq);
+        trouble.clone_into(&mut state.trouble);
+        drop(state);
+        self.grown.notify_all();
+    }
+}
+
+/// The writing end.
+#[derive(Clone)]
+pub struct Journal {
+    path: PathBuf,
+    orders: SyncSender<Order>,
+    /// What is on disk.
+    pub committed: Arc<Committed>,
+}
+
+/// An alert in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its place.
+    pub seq: i64,
+    /// Wall time when it was written.
+    pub at: UtcMs,
+    /// The alert.
+    pub alert: Alert,
+}
+
+fn fault(path: &Path, e: impl std::fmt::Display) -> DaemonError {
+    DaemonError::Journal { path: path.display().to_string(), why: e.to_string() }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    Ok(db)
+}
+
+impl Journal {
+    /// Opens or creates the journal, gives each new sink a cursor at its end (at its beginning where the journal is
+    /// new) and starts the writer.
+    ///
+    /// # Errors
+    /// [`DaemonError::Journal`] where the file cannot be used.
+    pub fn open(path: &Path, sinks: &[String]) -> Result<(Self, JoinHandle<()>), DaemonError> {
+        let told = |e: rusqlite::Error| fault(path, e);
+        let db = connect(path).map_err(told)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(told)?;
+        if version > VERSION {
+            let why = format!("written by a newer Wardbeat (layout {version}, this one knows {VERSION})");
+            return Err(fault(path, why));
+        }
+        db.execute_batch(SCHEMA).map_err(told)?;
+        db.pragma_update(None, "user_version", VERSION).map_err(told)?;
+        let last = newest(&db).map_err(told)?;
+        for sink in sinks {
+            db.execute("INSERT OR IGNORE INTO cursor VALUES (?1, ?2)", params![sink, last]).map_err(told)?;
+        }
+        let committed = Arc::new(Committed::default());
+        committed.set(Some(last), "");
+        let (orders, taken) = sync_channel(ORDERS_MAX);
+        let writer = Writer { db, taken, committed: committed.clone() };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run())?;
+        Ok((Self { path: path.to_owned(), orders, committed }, thread))
+    }
+
+    /// Hands over an order without waiting.
+    ///
+    /// # Errors
+    /// The order, to be kept and tried again, where the disk is far behind.
+    pub fn put(&self, order: Order) -> Result<(), Box<Order>> {
+        self.orders.try_send(order).map_err(|e| match e {
+            TrySendError::Full(order) | TrySendError::Disconnected(order) => Box::new(order),
+        })
+    }
+
+    /// Hands over an order, waiting for room: for threads that may wait.
+    pub fn put_waiting(&self, order: Order) {
+        // The writer ends after all senders; a failed send can only mean that it panicked, which ends the run.
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits until everything handed over is on disk, at most `patience`; whether it is.
+    #[must_use]
+    pub fn flush(&self, patience: Duration) -> bool {
+        let (done, told) = sync_channel(1);
+        self.put(Order::Flush(done)).is_ok() && told.recv_timeout(patience).is_ok()
+    }
+
+    /// The door's error for a fault of this file.
+    #[must_use]
+    pub fn fault(&self, e: &rusqlite::Error) -> DaemonError {
+        fault(&self.path, e)
+    }
+
+    /// A reading connection.
+    ///
+    /// # Errors
+    /// [`DaemonError::Journal`] where the file cannot be used.
+    pub fn reader(&self) -> Result<Reader, DaemonError> {
+        connect(&self.path).map(Reader).map_err(|e| fault(&self.path, e))
+    }
+}
+
+fn newest(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("SELECT COALESCE(MAX(seq), 0) FROM alert", [], |row| row.get(0))
+}
+
+struct Writer {
+    db: Connection,
+    taken: Receiver<Order>,
+    committed: Arc<Committed>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Ok(first) = self.taken.recv() {
+            let mut batch = vec![first];
+            batch.extend(self.taken.try_iter().take(BATCH_MAX - 1));
+            let mut failures = 0_u32;
+            loop {
+                match self.write(&batch) {
+                    Ok(seq) => break self.committed.set(Some(seq), ""),
+                    Err(e) => {
+                        failures += 1;
+                        if failures.is_power_of_two() {
+                            tracing::error!(fault = %e, failures, "the journal cannot be written, trying again");
+                        }
+                        self.committed.set(None, &e.to_string());
+                        std::thread::sleep(RETRY);
+                    }
+                }
+            }
+            for order in batch {
+                if let Order::Flush(done) = order {
+                    // Nobody may wait any more.
+                    let _ = done.try_send(());
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &[Order]) -> rusqlite::Result<i64> {
+        let change = self.db.transaction()?;
+        for order in batch {
+            write_one(&change, order)?;
+        }
+        let seq = newest(&change)?;
+        change.commit()?;
+        Ok(seq)
+    }
+}
+
+fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> {
+    match order {
+        Order::Alert(alert, at) => {
+            let body = serde_json::to_string(alert)
+                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+            db.prepare_cached(
+                "INSERT OR IGNORE INTO alert (id, rev, phase, bed, code, at_ms, body) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+            )?
+            .execute(params![alert.id.0, alert.rev, alert.kind, alert.bed, alert.code.as_str(), at.0, body])?;
+        }
+        Order::Outcome { sink, seq, outcome, at } => {
+            let (word, detail) = outcome.words();
+            db.prepare_cached("INSERT OR REPLACE INTO outcome VALUES (?1,?2,?3,?4,?5)")?
+                .execute(params![seq, sink, word, detail, at.0])?;
+            db.prepare_cached("UPDATE cursor SET seq = MAX(seq, ?2) WHERE sink = ?1")?
+                .execute(params![sink, seq])?;
+        }
+        Order::Baseline { bed, model, config, at, body } => {
+            db.prepare_cached("INSERT OR REPLACE INTO baseline VALUES (?1,?2,?3,?4,?5)")?
+                .execute(params![bed, model, config, at.0, body])?;
+        }
+        Order::Prune(before) => {
+            let done = "SELECT a.seq FROM alert a WHERE a.at_ms < ?1 AND a.seq <= (SELECT MIN(seq) FROM cursor) \
+                 AND EXISTS (SELECT 1 FROM alert e WHERE e.id = a.id AND e.phase = 'alert.end' AND e.at_ms < ?1)";
+            db.execute(&format!("DELETE FROM outcome WHERE seq IN ({done})"), params![before.0])?;
+            // The newest row stays: it holds the place from which numbering goes on.
+            let last = newest(db)?;
+            db.execute(
+                &format!("DELETE FROM alert WHERE seq IN ({done}) AND seq < ?2"),
+                params![before.0, last],
+            )?;
+        }
+        Order::Flush(_) => {}
+    }
+    Ok(())
+}
+
+/// A reading connection.
+pub struct Reader(Connection);
+
+impl Reader {
+    fn entries(&self, sql: &str, args: impl rusqlite::Params) -> rusqlite::Result<Vec<Entry>> {
+        let mut rows = self.0.prepare_cached(sql)?;
+        let entries = rows.query_map(args, |row| {
+            let body: String = row.get(2)?;
+            let alert = serde_json::from_str(&body).map_err(|e| {
+                rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
+            })?;
+            Ok(Entry { seq: row.get(0)?, at: UtcMs(row.get(1)?), alert })
+        })?;
+        entries.collect()
+    }
+
+    /// The alerts after `seq`, in order, at most `max`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn after(&self, seq: i64, max: usize) -> rusqlite::Result<Vec<Entry>> {
+        let sql = "SELECT seq, at_ms, body FROM alert WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        self.entries(sql, params![seq, max as i64])
+    }
+
+    /// The newest message of each alert that has not ended, up to `seq`, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn open_alerts(&self, seq: i64) -> rusqlite::Result<Vec<Entry>> {
+        let sql = "SELECT seq, at_ms, body FROM alert WHERE seq IN (SELECT MAX(seq) FROM alert WHERE seq <= ?1 \
+             GROUP BY id) AND phase <> 'alert.end' ORDER BY seq";
+        self.entries(sql, params![seq])
+    }
+
+    /// The last alert that `sink` is done with.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn cursor(&self, sink: &str) -> rusqlite::Result<i64> {
+        let sql = "SELECT seq FROM cursor WHERE sink = ?1";
+        let seq: Option<i64> = self.0.query_row(sql, params![sink], |row| row.get(0)).optional()?;
+        Ok(seq.unwrap_or(0))
+    }
+
+    /// Alerts that `sink` is not done with.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn undelivered(&self, sink: &str) -> rusqlite::Result<u64> {
+        let sql = "SELECT COUNT(*) FROM alert WHERE seq > (SELECT seq FROM cursor WHERE sink = ?1)";
+        let count: i64 = self.0.query_row(sql, params![sink], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The baselines learnt by this model: bed and JSON. The config beside each says under which it was learnt.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn baselines(&self, model: &str) -> rusqlite::Result<Vec<(String, String)>> {
+        let sql = "SELECT bed, body FROM baseline WHERE model = ?1 ORDER BY bed";
+        let mut rows = self.0.prepare_cached(sql)?;
+        let found = rows.query_map(params![model], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::testing::alert;
+    use contract::Phase;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn opened(path: &Path) -> (Journal, JoinHandle<()>, Reader) {
+        let (journal, thread) = Journal::open(path, &["a".into(), "b".into()]).expect("opens");
+        let reader = journal.reader().expect("opens");
+        (journal, thread, reader)
+    }
+
+    fn put(journal: &Journal, alerts: &[Alert]) {
+        for alert in alerts {
+            journal.put_waiting(Order::Alert(Box::new(alert.clone()), UtcMs(1_000)));
+        }
+        assert!(journal.flush(PATIENCE));
+    }
+
+    #[test]
+    fn alerts_are_read_back_in_order_and_each_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (journal, _thread, reader) = opened(&folder.path().join("j.sqlite"));
+        let told = [alert("x", 0, Phase::Start), alert("y", 0, Phase::Start), alert("x", 1, Phase::End)];
+        put(&journal, &told);
+        put(&journal, &told[..1]);
+        let found: Vec<_> = reader.after(0, 10).expect("reads").into_iter().map(|e| e.alert).collect();
+        assert_eq!(found, told);
+        let open = reader.open_alerts(i64::MAX).expect("reads");
+        assert_eq!(open.iter().map(|e| e.alert.id.0.as_str()).collect::<Vec<_>>(), ["y"]);
+        assert_eq!(reader.open_alerts(1).expect("reads").len(), 1, "up to the first only x is open");
+    }
+
+    #[test]
+    fn each_sink_has_its_own_cursor_that_outlives_the_run() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let (journal, thread, reader) = opened(&path);
+        put(&journal, &[alert("x", 0, Phase::Start), alert("x", 1, Phase::End)]);
+        let outcome = Outcome::Delivered("ok".into());
+        journal.put_waiting(Order::Outcome { sink: "a".into(), seq: 1, outcome, at: UtcMs(0) });
+        assert!(journal.flush(PATIENCE));
+        drop((journal, reader));
+        thread.join().expect("ends");
+        let (journal, _thread, reader) = opened(&path);
+        let waiting = |sink| (reader.cursor(sink).expect("reads"), reader.undelivered(sink).expect("reads"));
+        assert_eq!((waiting("a"), waiting("b")), ((1, 1), (0, 2)));
+        let late = Journal::open(&path, &["late".into()]).expect("opens");
+        assert_eq!(reader.cursor("late").expect("reads"), 2, "a new sink does not get the past");
+        drop((journal, late));
+    }
+
+    #[test]
+    fn baselines_belong_to_a_model() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (journal, _thread, reader) = opened(&folder.path().join("j.sqlite"));
+        for (bed, model) in [("s/u/b1", "m-1"), ("s/u/b2", "m-2")] {
+            let (config, body) = ("c-1".into(), "{}".into());
+            journal.put_waiting(Order::Baseline {
+                bed: bed.into(),
+                model: model.into(),
+                config,
+                at: UtcMs(0),
+                body,
+            });
+        }
+        assert!(journal.flush(PATIENCE));
+        assert_eq!(reader.baselines("m-1").expect("reads"), [("s/u/b1".to_owned(), "{}".to_owned())]);
+    }
+
+    #[test]
+    fn only_what_ended_and_was_delivered_everywhere_is_dropped() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (journal, _thread, reader) = opened(&folder.path().join("j.sqlite"));
+        let told = [
+            alert("ended", 0, Phase::Start),
+            alert("ended", 1, Phase::End),
+            alert("open", 0, Phase::Start),
+            alert("last", 0, Phase::Start),
+        ];
+        put(&journal, &told);
+        let outcome = || Outcome::Delivered("ok".into());
+        journal.put_waiting(Order::Outcome { sink: "a".into(), seq: 4, outcome: outcome(), at: UtcMs(0) });
+        journal.put_waiting(Order::Prune(UtcMs(5_000)));
+        assert!(journal.flush(PATIENCE));
+        assert_eq!(reader.after(0, 10).expect("reads").len(), 4, "b has none of them yet");
+        journal.put_waiting(Order::Outcome { sink: "b".into(), seq: 4, outcome: outcome(), at: UtcMs(0) });
+        journal.put_waiting(Order::Prune(UtcMs(5_000)));
+        assert!(journal.flush(PATIENCE));
+        let left: Vec<_> = reader.after(0, 10).expect("reads").into_iter().map(|e| e.alert.id.0).collect();
+        assert_eq!(left, ["open", "last"]);
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_in_words() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let db = Connection::open(&path).expect("opens");
+        db.pragma_update(None, "user_version", VERSION + 1).expect("writes");
+        let told = Journal::open(&path, &[]).err().expect("refused").to_string();
+        assert!(told.contains("newer"), "{told}");
+    }
+}

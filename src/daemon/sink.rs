@@ -1,0 +1,299 @@
+//! One thread a destination: reads the journal from its cursor on, delivers in order, tries again with back-off.
+//!
+//! A destination that refuses an alert does not hold back the next; one that is away holds back its own alerts only.
+//! The cursor moves when the outcome is known, so that a crash between the two delivers twice under one key, never
+//! not at all.
+
+use super::backoff::Backoff;
+use super::clock::Clock;
+use super::journal::{Entry, Journal, Order, Outcome, Reader};
+use contract::{Sink, SinkError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Alerts read from the journal at a time.
+const BATCH_MAX: usize = 32;
+/// A destination must answer within this.
+const BUDGET: Duration = Duration::from_secs(5);
+/// An alert older than this is no longer worth delivering.
+const EXPIRE_MS: i64 = 24 * 3_600_000;
+/// Keep-alive of a destination, and the longest look away from `stop`.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How a destination fares, for the node's view.
+#[derive(Debug, Default)]
+pub struct SinkHealth {
+    trouble: Mutex<String>,
+    /// Monotonic ms since which a call has been running; 0 = none.
+    busy_since_ms: AtomicU64,
+    /// Alerts that it refused or that expired.
+    pub failed: AtomicU64,
+    /// Alerts that it has not taken yet.
+    pub waiting: AtomicU64,
+}
+
+impl SinkHealth {
+    /// What is wrong, in words; empty = well.
+    #[must_use]
+    pub fn trouble(&self, now_ms: u64) -> String {
+        let busy = self.busy_since_ms.load(Ordering::Relaxed);
+        if busy > 0 && now_ms.saturating_sub(busy) > 2 * BUDGET.as_millis() as u64 {
+            return "stuck: a call does not return".into();
+        }
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, trouble: &str) {
+        trouble.clone_into(&mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Everything one delivering thread needs.
+pub struct Delivery {
+    /// The destination's name: its cursor's key.
+    pub name: String,
+    /// The journal.
+    pub journal: Journal,
+    /// Its health.
+    pub health: Arc<SinkHealth>,
+    /// For ages.
+    pub clock: Clock,
+    /// The longest wait between attempts.
+    pub longest_wait: Duration,
+    /// Deliver what is there, once, then end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How one look at the journal went.
+enum Pass {
+    /// Everything in it is delivered.
+    Done,
+    /// There is more.
+    More,
+    /// The destination is away.
+    Away,
+}
+
+impl Delivery {
+    /// Delivers until `stop`. A destination that panics is reported; its thread goes on with the next attempt.
+    pub fn run(self, mut sink: Box<dyn Sink>) {
+        let reader = match self.journal.reader() {
+            Ok(reader) => reader,
+            Err(e) => return tracing::error!(sink = self.name, fault = %e, "no deliveries"),
+        };
+        let mut cursor = reader.cursor(&self.name).unwrap_or_default();
+        let mut backoff = Backoff::new(Duration::from_millis(200), self.longest_wait, &self.name);
+        loop {
+            let stopping = self.stop.load(Ordering::Acquire);
+            match self.pass(sink.as_mut(), &reader, &mut cursor) {
+                Pass::Done | Pass::Away if stopping => return,
+                Pass::Done => {
+                    backoff.success();
+                    self.journal.committed.wait_beyond(cursor, TICK);
+                }
+                Pass::More => backoff.success(),
+                Pass::Away => self.pause(backoff.after_failure()),
+            }
+        }
+    }
+
+    /// Waits, but not beyond `stop`.
+    fn pause(&self, wait: Duration) {
+        let until = self.clock.mono().after(wait.as_millis() as u64);
+        while self.clock.mono() < until && !self.stop.load(Ordering::Acquire) {
+            let left = until.since(self.clock.mono()).min(50);
+            std::thread::sleep(Duration::from_millis(left.max(1)));
+        }
+    }
+
+    fn pass(&self, sink: &mut dyn Sink, reader: &Reader, cursor: &mut i64) -> Pass {
+        if let Err(e) = self.guarded(|| sink.tick(BUDGET)) {
+            self.health.set(&e.to_string());
+        }
+        let entries = match reader.after(*cursor, BATCH_MAX) {
+            Ok(entries) => entries,
+            Err(e) => {
+                self.health.set(&format!("journal: {e}"));
+                return Pass::Away;
+            }
+        };
+        let waiting = if entries.len() < BATCH_MAX {
+            entries.len() as u64
+        } else {
+            reader.undelivered(&self.name).unwrap_or(BATCH_MAX as u64)
+        };
+        self.health.waiting.store(waiting, Ordering::Relaxed);
+        let more = entries.len() == BATCH_MAX;
+        for entry in entries {
+            let Some(outcome) = self.attempt(sink, &entry) else { return Pass::Away };
+            self.health.waiting.fetch_sub(1, Ordering::Relaxed);
+            if !matches!(outcome, Outcome::Delivered(_)) {
+                self.health.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            let at = self.clock.utc();
+            self.journal.put_waiting(Order::Outcome { sink: self.name.clone(), seq: entry.seq, outcome, at });
+            *cursor = entry.seq;
+        }
+        if more { Pass::More } else { Pass::Done }
+    }
+
+    fn attempt(&self, sink: &mut dyn Sink, entry: &Entry) -> Option<Outcome> {
+        if self.clock.utc().0 - entry.at.0 > EXPIRE_MS {
+            tracing::warn!(sink = self.name, alert = entry.alert.key(), "alert expired undelivered");
+            return Some(Outcome::Expired);
+        }
+        match self.guarded(|| sink.deliver(&entry.alert, BUDGET)) {
+            Ok(receipt) => {
+                self.health.set("");
+                Some(Outcome::Delivered(receipt.0))
+            }
+            Err(SinkError::Refused(why)) => {
+                tracing::error!(sink = self.name, alert = entry.alert.key(), why, "alert refused");
+                Some(Outcome::Refused(why))
+            }
+            Err(SinkError::Retry(why)) => {
+                if self.health.trouble(0) != why {
+                    tracing::warn!(sink = self.name, alert = entry.alert.key(), why, "alert waits");
+                }
+                self.health.set(&why);
+                None
+            }
+        }
+    }
+
+    /// A call to the destination, timed, its panic caught.
+    fn guarded<T>(&self, call: impl FnOnce() -> Result<T, SinkError>) -> Result<T, SinkError> {
+        self.health.busy_since_ms.store(self.clock.mono().0.max(1), Ordering::Relaxed);
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+        self.health.busy_since_ms.store(0, Ordering::Relaxed);
+        answer.unwrap_or_else(|_| Err(SinkError::Retry("the sink panicked".into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::testing::alert;
+    use contract::{Alert, Back, Phase, Receipt, UtcMs};
+    use std::path::Path;
+    use std::thread::JoinHandle;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A destination that answers as its alert's id asks, and remembers what came.
+    #[derive(Clone, Default)]
+    struct Asked {
+        came: Arc<Mutex<Vec<String>>>,
+        away: Arc<AtomicBool>,
+    }
+
+    impl Sink for Asked {
+        fn probe(&mut self, _: Duration) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn deliver(&mut self, alert: &Alert, _: Duration) -> Result<Receipt, SinkError> {
+            if self.away.load(Ordering::Acquire) {
+                return Err(SinkError::Retry("away".into()));
+            }
+            self.came.lock().expect("whole").push(alert.key());
+            match alert.id.0.as_str() {
+                "refuse" => Err(SinkError::Refused("unknown bed".into())),
+                "panic"
+                    if self.came.lock().expect("whole").iter().filter(|k| *k == "panic:0").count() == 1 =>
+                {
+                    panic!("asked to")
+                }
+                _ => Ok(Receipt("ok".into())),
+            }
+        }
+        fn tick(&mut self, _: Duration) -> Result<Vec<Back>, SinkError> {
+            Ok(Vec::new())
+        }
+    }
+
+    struct Run {
+        journal: Journal,
+        health: Arc<SinkHealth>,
+        stop: Arc<AtomicBool>,
+        thread: JoinHandle<()>,
+    }
+
+    fn run(path: &Path, sink: &Asked) -> Run {
+        let (journal, _) = Journal::open(path, &["s".into()]).expect("opens");
+        let (health, stop) = (Arc::<SinkHealth>::default(), Arc::<AtomicBool>::default());
+        let body = Delivery {
+            name: "s".into(),
+            journal: journal.clone(),
+            health: health.clone(),
+            clock: Clock::start(),
+            longest_wait: Duration::from_millis(200),
+            stop: stop.clone(),
+        };
+        let sink = Box::new(sink.clone());
+        Run { journal, health, stop, thread: std::thread::spawn(move || body.run(sink)) }
+    }
+
+    impl Run {
+        fn put(&self, ids: &[&str]) {
+            for id in ids {
+                let alert = alert(id, 0, Phase::Start);
+                self.journal.put_waiting(Order::Alert(Box::new(alert), Clock::start().utc()));
+            }
+        }
+        fn end(self) {
+            self.stop.store(true, Ordering::Release);
+            self.thread.join().expect("ends");
+            assert!(self.journal.flush(PATIENCE));
+        }
+    }
+
+    fn came(sink: &Asked, wanted: &[&str]) {
+        let found = || sink.came.lock().expect("whole").clone();
+        Clock::start().wait(PATIENCE, || found().len() >= wanted.len());
+        assert_eq!(found(), wanted);
+    }
+
+    #[test]
+    fn a_refused_alert_holds_back_nothing_and_a_panic_is_tried_again() {
+        let folder = tempfile::tempdir().expect("folder");
+        let sink = Asked::default();
+        let run = run(&folder.path().join("j.sqlite"), &sink);
+        run.put(&["a", "refuse", "panic", "z"]);
+        came(&sink, &["a:0", "refuse:0", "panic:0", "panic:0", "z:0"]);
+        Clock::start().wait(PATIENCE, || run.health.waiting.load(Ordering::Relaxed) == 0);
+        assert_eq!(run.health.failed.load(Ordering::Relaxed), 1);
+        run.end();
+    }
+
+    #[test]
+    fn what_a_destination_missed_comes_in_order_after_a_restart() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let sink = Asked::default();
+        let first = run(&path, &sink);
+        first.put(&["a"]);
+        came(&sink, &["a:0"]);
+        sink.away.store(true, Ordering::Release);
+        first.put(&["b", "c"]);
+        assert!(Clock::start().wait(PATIENCE, || first.health.trouble(0) == "away"));
+        first.end();
+        sink.away.store(false, Ordering::Release);
+        let second = run(&path, &sink);
+        came(&sink, &["a:0", "b:0", "c:0"]);
+        second.end();
+    }
+
+    #[test]
+    fn an_alert_of_yesterday_expires() {
+        let folder = tempfile::tempdir().expect("folder");
+        let sink = Asked::default();
+        let run = run(&folder.path().join("j.sqlite"), &sink);
+        let old = UtcMs(Clock::start().utc().0 - EXPIRE_MS - 1);
+        run.journal.put_waiting(Order::Alert(Box::new(alert("old", 0, Phase::Start)), old));
+        run.put(&["new"]);
+        came(&sink, &["new:0"]);
+        assert_eq!(run.health.failed.load(Ordering::Relaxed), 1);
+        run.end();
+    }
+}

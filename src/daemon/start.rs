@@ -1,0 +1,323 @@
+//! Wires the threads together, in the order of the picture.
+
+use super::clock::Clock;
+use super::engine::{EngineLoop, Slot};
+use super::journal::{Journal, Reader};
+use super::node::{NodeSlot, Parts, Watch};
+use super::orphans::Orphans;
+use super::outlet::Outlet;
+use super::publish::{self, MqttSink, Murmur};
+use super::queue::{Bounds, Queues};
+use super::registry::{DECODERS, SINKS};
+use super::running::{Running, Shared, Threads};
+use super::sink::{Delivery, SinkHealth};
+use super::source::{Shard, Shards, Source};
+use super::tally::Tally;
+use super::wire::{self, LinkHealth, Listener, Route};
+use super::{DaemonError, shutdown};
+use crate::config::Settings;
+use crate::model::{Bundle, Engine, RATE_HZ, open_engine};
+use crate::pipeline::{Analyser, Now, Setup, Ward};
+use crate::snapshot::NodeView;
+use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
+use contract::{BedId, Code, Entry, Sink};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Bytes that wait between the wire and the sources, and again between these and the engine threads.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
+    Ok(std::thread::Builder::new().name(name.into()).spawn(body)?)
+}
+
+fn find<T: ?Sized>(
+    table: &'static [&'static Entry<T>],
+    kind: &str,
+) -> Result<&'static Entry<T>, DaemonError> {
+    table.iter().copied().find(|entry| entry.kind == kind).ok_or_else(|| {
+        let known: Vec<_> = table.iter().map(|entry| entry.kind).collect();
+        DaemonError::Config(format!("{kind:?} is not in this build; it has: {}", known.join(", ")))
+    })
+}
+
+/// One engine a thread; a device that is not the CPU takes all beds in one batch.
+fn engines(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>, DaemonError> {
+    let open = || open_engine(bundle, settings.device.as_str());
+    let mut engines = vec![open()?];
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if settings.threads == 0 { cores } else { settings.threads };
+    if engines[0].family().starts_with("cpu") {
+        while engines.len() < wanted {
+            engines.push(open()?);
+        }
+    }
+    Ok(engines)
+}
+
+fn setup(settings: &Settings, bundle: &Bundle) -> Setup {
+    Setup {
+        site: settings.site.clone(),
+        node: settings.node.clone(),
+        config_id: settings.id(),
+        engine_delay_ms: delay_ms(bundle),
+        analysis: settings.analysis.clone(),
+        labels: settings.beds.iter().map(|b| (b.id.clone(), b.label.clone())).collect(),
+        show_labels: settings.display.show_labels,
+    }
+}
+
+fn delay_ms(bundle: &Bundle) -> u32 {
+    bundle.manifest.look_ahead_samples as u32 * 1_000 / RATE_HZ
+}
+
+/// What most parts need.
+struct Site {
+    settings: Arc<Settings>,
+    bundle: Arc<Bundle>,
+    setup: Setup,
+    clock: Clock,
+    tally: Arc<Tally>,
+    journal: Journal,
+    shards: Shards,
+}
+
+/// See [`super::start`].
+pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
+    let settings = Arc::new(settings);
+    let clock = Clock::start();
+    let engines = engines(&settings, &bundle)?;
+    let family = engines[0].family();
+    let mut names = vec![MqttSink::NAME.to_owned()];
+    names.extend(settings.sinks.iter().map(|sink| sink.name.clone()));
+    let (journal, journal_thread) = Journal::open(&settings.journal.path, &names)?;
+    let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX / engines.len() };
+    let shards = Shards(engines.iter().map(|_| Shard::new(bounds)).collect());
+    let setup = setup(&settings, &bundle);
+    let tally = Arc::default();
+    let site = Site { settings, bundle, setup, clock, tally, journal, shards };
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let asked = Arc::new(AtomicBool::new(false));
+    shutdown::watch(&runtime, asked.clone())?;
+    let listening = Arc::new(LinkHealth::default());
+    let alerting = Arc::new(LinkHealth::default());
+    let (hear_until, hear) = watch::channel(false);
+    let (speak_until, speak) = watch::channel(false);
+
+    let (in_client, in_link) = wire::open(&site.settings, "in", None)?;
+    let (out_client, out_link) = wire::open(&site.settings, "out", Some(publish::last_will(&site.settings)))?;
+    let outlet = Outlet::new(out_client);
+    let node = Arc::new(NodeSlot::default());
+    let (routes, sources) = sources(&site)?;
+    let (slots, engine_threads, engine_fails) = engine_threads(&site, engines, &in_client)?;
+    let undelivering = Arc::new(AtomicBool::new(false));
+    let (sinks, sink_threads) = sinks(&site, &outlet, &alerting, &undelivering)?;
+
+    node.show(first_view(&site, family), None);
+    let birth = {
+        let (node, settings) = (node.clone(), site.settings.clone());
+        move || publish::status(&settings, "online", &node.newest().0, clock.utc())
+    };
+    let queues = routes.iter().map(|route| route.queue.clone()).collect();
+    let listener = Listener { client: in_client, routes, health: listening.clone(), clock };
+    let alert_watcher = outlet.watcher(alerting.clone(), clock, birth);
+    runtime.spawn(wire::drive(in_link, listener, "in", hear));
+    let speaking = runtime.spawn(wire::drive(out_link, alert_watcher, "out", speak));
+
+    let parts = Parts {
+        settings: site.settings.clone(),
+        setup: site.setup.clone(),
+        clock,
+        tally: site.tally.clone(),
+        listening: listening.clone(),
+        alerting: alerting.clone(),
+        outlet: outlet.clone(),
+        journal: site.journal.clone(),
+        sinks,
+        engine_fails,
+    };
+    let left_open = open_alerts(&site.journal.reader()?, &site.journal)?;
+    let left_open = left_open
+        .into_iter()
+        .find(|a| a.bed == format!("{}/_node/{}", site.settings.site, site.settings.node));
+    let watch = Watch::new(parts, node.clone(), left_open);
+    let watching = Arc::new(AtomicBool::new(false));
+    let node_thread = {
+        let stop = watching.clone();
+        thread("node", move || watch.run(&stop))?
+    };
+    let clusters = site.bundle.codebook.names.clone();
+    tracing::info!(
+        engine = family,
+        model = site.bundle.id,
+        config = site.setup.config_id,
+        threads = slots.len(),
+        "started"
+    );
+    let threads = Threads {
+        hear_until,
+        speak_until,
+        speaking,
+        queues,
+        shards: site.shards,
+        sources,
+        engines: engine_threads,
+        undelivering,
+        sinks: sink_threads,
+        watching,
+        node: node_thread,
+        journal: site.journal,
+        journal_thread,
+        runtime,
+    };
+    let shared = Shared {
+        settings: site.settings,
+        clock,
+        tally: site.tally,
+        slots,
+        node,
+        clusters,
+        links: [listening, alerting],
+        outlet,
+        asked,
+    };
+    Ok(Running::new(shared, threads))
+}
+
+fn first_view(site: &Site, family: &str) -> NodeView {
+    NodeView {
+        name: site.settings.node.clone(),
+        broker: site.settings.broker.url.to_string(),
+        engine: family.into(),
+        engine_delay_ms: site.setup.engine_delay_ms,
+        model: site.bundle.id.clone(),
+        config: site.setup.config_id.clone(),
+        ..NodeView::default()
+    }
+}
+
+fn open_alerts(reader: &Reader, journal: &Journal) -> Result<Vec<contract::Alert>, DaemonError> {
+    let open = reader.open_alerts(i64::MAX).map_err(|e| journal.fault(&e))?;
+    Ok(open.into_iter().map(|entry| entry.alert).collect())
+}
+
+/// One decoding thread a source. The more exact filter comes first in the routes, so that `…/wave/bin` goes to its
+/// own decoder where another source listens to `…/#`.
+fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError> {
+    let (mut routes, mut threads) = (Vec::new(), Vec::new());
+    for (i, source) in site.settings.sources.iter().enumerate() {
+        let entry = find(DECODERS, &source.decoder)?;
+        let decoder = (entry.build)(&source.options)
+            .map_err(|e| DaemonError::Config(format!("source[{i}].options.{e}")))?;
+        let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX };
+        let queue = Arc::new(Queues::new(bounds));
+        routes.push(Route { filter: source.topic.clone(), queue: queue.clone(), tally: site.tally.clone() });
+        let body = Source {
+            entry,
+            options: source.options.clone(),
+            payloads: queue,
+            shards: site.shards.clone(),
+            tally: site.tally.clone(),
+        };
+        threads.push(thread(&format!("source-{i}"), move || body.run(decoder))?);
+    }
+    routes.sort_by_key(|r| (r.filter.ends_with('#'), std::cmp::Reverse(r.filter.len())));
+    Ok((routes, threads))
+}
+
+type Engines = (Vec<Arc<Slot>>, Vec<JoinHandle<()>>, Vec<Arc<AtomicBool>>);
+
+fn engine_threads(
+    site: &Site,
+    engines: Vec<Box<dyn Engine>>,
+    client: &rumqttc::v5::AsyncClient,
+) -> Result<Engines, DaemonError> {
+    let reader = site.journal.reader()?;
+    let open = open_alerts(&reader, &site.journal)?;
+    let baselines = reader.baselines(&site.bundle.id).map_err(|e| site.journal.fault(&e))?;
+    let (mut slots, mut threads, mut failing) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, engine) in engines.into_iter().enumerate() {
+        let mine = |bed: &BedId| std::ptr::eq(site.shards.of(Some(bed)), &raw const site.shards.0[index]);
+        let mut ward = Ward::new(site.setup.clone(), &site.bundle);
+        let now = Now { mono: site.clock.mono(), utc: site.clock.utc() };
+        for (bed, body) in &baselines {
+            let Ok(bed) = BedId::new(bed) else { continue };
+            match serde_json::from_str(body) {
+                Ok(saved) if mine(&bed) => drop(ward.restore(&bed, saved, now)),
+                Ok(_) => {}
+                Err(e) => tracing::warn!(%bed, fault = %e, "baseline cannot be read, learning anew"),
+            }
+        }
+        let left = open.iter().filter(|a| a.code != Code::Node && a.bed_id().is_some_and(|bed| mine(&bed)));
+        let (slot, engine_fails) = (Arc::<Slot>::default(), Arc::new(AtomicBool::new(false)));
+        let body = EngineLoop {
+            ward,
+            analyser: Analyser::new(site.bundle.clone(), engine),
+            shards: site.shards.clone(),
+            index,
+            clock: site.clock,
+            journal: site.journal.clone(),
+            murmur: Murmur {
+                client: client.clone(),
+                settings: site.settings.clone(),
+                dropped: Arc::default(),
+            },
+            tally: site.tally.clone(),
+            slot: slot.clone(),
+            outbox: VecDeque::new(),
+            orphans: Orphans::new(left.cloned()),
+            engine_fails: engine_fails.clone(),
+            ids: [site.bundle.id.clone(), site.setup.config_id.clone()],
+        };
+        slots.push(slot);
+        failing.push(engine_fails);
+        threads.push(thread(&format!("engine-{index}"), move || body.run_or_exit())?);
+    }
+    Ok((slots, threads, failing))
+}
+
+type Sinks = (Vec<(String, Arc<SinkHealth>)>, Vec<JoinHandle<()>>);
+
+fn sinks(
+    site: &Site,
+    outlet: &Outlet,
+    alerting: &Arc<LinkHealth>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Sinks, DaemonError> {
+    let mqtt = MqttSink {
+        outlet: outlet.clone(),
+        health: alerting.clone(),
+        seen_join: 0,
+        reader: site.journal.reader()?,
+        node: site.settings.node.clone(),
+    };
+    let mut built: Vec<(String, Box<dyn Sink>, u64)> = vec![(MqttSink::NAME.into(), Box::new(mqtt), 2)];
+    for (i, sink) in site.settings.sinks.iter().enumerate() {
+        if built.iter().any(|(name, ..)| *name == sink.name) {
+            return Err(DaemonError::Config(format!("sink[{i}].name {:?} is taken", sink.name)));
+        }
+        let plugin = (find(SINKS, &sink.kind)?.build)(&sink.options)
+            .map_err(|e| DaemonError::Config(format!("sink[{i}].options.{e}")))?;
+        built.push((sink.name.clone(), plugin, 60));
+    }
+    let (mut healths, mut threads) = (Vec::new(), Vec::new());
+    for (name, sink, longest_s) in built {
+        let health = Arc::<SinkHealth>::default();
+        let body = Delivery {
+            name: name.clone(),
+            journal: site.journal.clone(),
+            health: health.clone(),
+            clock: site.clock,
+            longest_wait: Duration::from_secs(longest_s),
+            stop: stop.clone(),
+        };
+        threads.push(thread(&format!("sink-{name}"), move || body.run(sink))?);
+        healths.push((name, health));
+    }
+    Ok((healths, threads))
+}
