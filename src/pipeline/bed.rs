@@ -214,6 +214,7 @@ impl Bed {
             lead_off: self.lead_off.is_some_and(|(from, to)| from < to_n && from_n < to),
             leads,
             samples_mv,
+            whole: false,
             last: false,
         })
     }

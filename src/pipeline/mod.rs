@@ -10,14 +10,19 @@
 mod analyse;
 mod bed;
 mod decide;
+mod explain;
+mod infer;
 pub mod preprocess;
+mod recording;
 mod ring;
 mod timeline;
+mod track;
 mod view;
 mod ward;
 mod window;
 
-pub use analyse::{Analyser, analyse_recording};
+pub use analyse::Analyser;
 pub use decide::{Saved, node_alert};
+pub use recording::{Recording, analyse_recording};
 pub use ward::{Counts, Now, Setup, Ward};
 pub use window::Due;

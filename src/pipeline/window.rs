@@ -32,7 +32,9 @@ pub struct Due {
     pub leads: Vec<LeadId>,
     /// Millivolts `[lead, time]`; NaN = missing.
     pub samples_mv: Array2<f32>,
-    /// A recording ends here: its last steps are completed with zeros after the end. Never set for live beds.
+    /// Part of a recording that is read whole: steps whose field of view reaches over its edges count too.
+    pub whole: bool,
+    /// The recording ends here: its last steps are completed with zeros after the end. Never set for live beds.
     pub last: bool,
 }
 

@@ -7,6 +7,9 @@
 //! Who calls it: `analyse`, and `workshop` for training.
 
 mod condition;
+pub(super) mod leads;
+pub(super) mod quality;
+pub(super) mod resample;
 
 pub use condition::{Conditioner, condition_100hz};
 
