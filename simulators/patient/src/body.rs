@@ -50,6 +50,8 @@ pub(crate) struct Body {
     /// Rate in fibrillation relative to sinus, and the spread of its intervals.
     pub(crate) af_rate: f64,
     pub(crate) af_spread: f64,
+    /// When a premature beat comes, relative to the sinus interval.
+    pub(crate) coupling: f64,
     pub(crate) vt_rate_per_min: f64,
     /// Spread of the intervals of tachycardia, relative to them.
     pub(crate) vt_spread: f64,
@@ -97,8 +99,8 @@ fn size(draws: &mut Draws, spread: f64) -> f64 {
 /// ones right and forward; high ones down, low ones up.
 fn focus(draws: &mut Draws) -> Vector {
     let side = if draws.between(0.0, 1.0) < 0.6 { 1.0 } else { -1.0 };
-    let height = draws.between(0.5, 1.1) * if draws.between(0.0, 1.0) < 0.5 { 1.0 } else { -1.0 };
-    let size = draws.between(1.7, 2.8);
+    let height = draws.between(0.7, 1.2) * if draws.between(0.0, 1.0) < 0.5 { 1.0 } else { -1.0 };
+    let size = draws.between(1.8, 3.0);
     let (x, y, z) = (0.75 * side, 0.9 * height, 0.55 * side);
     let norm = libm::sqrt(x * x + y * y + z * z);
     [x, y, z].map(|v| (v / norm * size) as f32)
@@ -124,6 +126,7 @@ impl Body {
             breath_hz: d.between(0.19, 0.34),
             af_rate: d.between(0.95, 1.4),
             af_spread: d.between(0.21, 0.31),
+            coupling: d.between(0.56, 0.9),
             vt_rate_per_min: d.between(125.0, 195.0),
             vt_spread: d.between(0.045, 0.1),
             pace_rate_per_min: d.between(62.0, 78.0),
@@ -131,7 +134,7 @@ impl Body {
             pr_s: d.between(0.14, 0.19),
             qtc_s: d.between(0.375, 0.435),
             qrs_width: d.between(0.85, 1.2),
-            qrs_size: 1.1 * size(d, 0.25),
+            qrs_size: size(d, 0.25),
             p_size: 1.2 * size(d, 0.25),
             t_size: size(d, 0.28),
             qrs_turn: [d.normal(0.0, 0.3), d.normal(0.0, 0.22)],
@@ -141,7 +144,7 @@ impl Body {
             breath_scale: d.between(0.02, 0.07),
             shape_jitter: d.between(0.035, 0.085),
             foci: [focus(d), focus(d)],
-            focus_width: d.between(0.9, 1.25),
+            focus_width: d.between(0.95, 1.25),
             spike_mv: d.between(0.4, 1.6),
             flutter_hz: d.between(5.0, 7.6),
             flutter_mv: d.between(0.06, 0.16),

@@ -110,7 +110,7 @@ impl Sequence {
         // A premature beat also needs a beat to follow, so the share counts among two.
         let share = script.pvc_share_at(at_s);
         if share > 0.0 && unit(body.beat_seed ^ 4, self.count) < share / (1.0 - share) {
-            let coupling = 0.58 + 0.05 * normal(body.beat_seed ^ 5, self.count);
+            let coupling = body.coupling + 0.035 * normal(body.beat_seed ^ 5, self.count);
             let compensation = if rhythm == Rhythm::Sinus { 2.0 } else { 1.6 };
             self.premature = Some(at_s + compensation * rr_s);
             return at_s + (coupling * rr_s).max(0.3);

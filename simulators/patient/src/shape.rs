@@ -120,7 +120,9 @@ pub(crate) fn waves(body: &Body, kind: BeatKind, count: u64, at_s: f64, rr_s: f6
         }
         BeatKind::Conducted => conducted(body, sway, at_s, rr_s, &mut bells),
         BeatKind::Ventricular { focus } => {
-            ventricular(body, sway, body.foci[focus.min(1)], at_s, rr_s, &mut bells);
+            // The heart recovers by its usual interval, not by how early one beat comes.
+            let usual_s = if focus == 0 { rr_s.max(0.75) } else { rr_s };
+            ventricular(body, sway, body.foci[focus.min(1)], at_s, usual_s, &mut bells);
         }
         BeatKind::Paced => ventricular(body, sway, [1.6, -2.3, 1.0], at_s, rr_s, &mut bells),
     }
@@ -167,31 +169,18 @@ fn ventricular(body: &Body, sway: &mut Sway, focus: Vector, at_s: f64, rr_s: f64
     let (width, toward) = (body.focus_width, focus.map(f64::from));
     let [x, y, z] = toward;
     let part = |scale: f64, turned: [f64; 2]| turn([x * scale, y * scale, z * scale], turned);
-    bells.push(sway.bell(
-        at_s - 0.022 * width,
-        [0.019 * width, 0.024 * width],
-        part(0.45, [0.35, -0.5]),
-        [0.0; 2],
-    ));
-    bells.push(sway.bell(
-        at_s + 0.008 * width,
-        [0.023 * width, 0.026 * width],
-        part(0.72, [0.0; 2]),
-        [0.0; 2],
-    ));
-    bells.push(sway.bell(
-        at_s + 0.056 * width,
-        [0.020 * width, 0.024 * width],
-        part(-0.28, [0.5, 0.6]),
-        [0.0; 2],
-    ));
+    // Slow from muscle cell to muscle cell: three overlapping bells, the last one turned back.
+    for (part_s, rise_s, fall_s, scale, turned) in [
+        (-0.018, 0.0145, 0.018, 0.45, [0.35, -0.5]),
+        (0.006, 0.017, 0.019, 0.72, [0.0; 2]),
+        (0.043, 0.0155, 0.018, -0.28, [0.5, 0.6]),
+    ] {
+        let widths_s = [rise_s * width, fall_s * width];
+        bells.push(sway.bell(at_s + part_s * width, widths_s, part(scale, turned), [0.0; 2]));
+    }
     // Repolarisation runs the same way as depolarisation: T points against QRS.
     let qt_s = (body.qtc_s + 0.045) * libm::cbrt(rr_s.clamp(0.3, 1.4));
-    let fall_s = 0.1 * qt_s;
-    bells.push(sway.bell(
-        at_s + qt_s - 0.07 - BORDER * fall_s,
-        [0.15 * qt_s, fall_s],
-        part(-0.3, [0.2, 0.1]),
-        [0.0; 2],
-    ));
+    let fall_s = 0.11 * qt_s;
+    let at_s = at_s + qt_s - 0.06 * width - BORDER * fall_s;
+    bells.push(sway.bell(at_s, [0.155 * qt_s, fall_s], part(-0.22, [0.2, 0.1]), [0.0; 2]));
 }

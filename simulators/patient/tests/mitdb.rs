@@ -3,7 +3,7 @@
 //! lie in the 5 to 95 % range of its stretches; one to six patients (fibrillation, tachycardia, pacing) span no
 //! population, so there the range is widened.
 
-use patient::{Change, Cue, Lead, Patient, Profile, Rhythm};
+use patient::{BeatKind, Change, Cue, Lead, Patient, Profile, Rhythm};
 use recordings::{Record, annotations, list};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const STRETCH_S: f64 = 300.0;
 const STRETCH_S_MIN: f64 = 60.0;
 const RATE_HZ: f64 = 360.0;
+/// Generated patients.
+const SEEDS: u64 = 16;
 
 /// A stretch of one rhythm in lead II: samples in mV and beats (sample, own kind of that rhythm).
 struct Stretch {
@@ -22,13 +24,30 @@ struct Stretch {
 /// Figure name to value.
 type Figures = BTreeMap<&'static str, f64>;
 
-/// What `rhythm` is called in mitdb, and the symbols of its own beats.
-fn in_mitdb(rhythm: Rhythm) -> (&'static str, &'static str) {
-    match rhythm {
-        Rhythm::Sinus => ("(N", "NLR"),
-        Rhythm::AtrialFibrillation => ("(AFIB", "NLR"),
-        Rhythm::Paced => ("(P", "/"),
-        _ => ("(VT", "V"),
+/// What is compared: the beats of a rhythm, or the premature ventricular beats within a slow one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Beats {
+    Of(Rhythm),
+    Premature,
+}
+
+impl Beats {
+    /// The rhythms they lie in, as mitdb names them, and their symbols.
+    fn in_mitdb(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Of(Rhythm::Sinus) => (&["(N"], "NLR"),
+            Self::Of(Rhythm::AtrialFibrillation) => (&["(AFIB"], "NLR"),
+            Self::Of(Rhythm::Paced) => (&["(P"], "/"),
+            Self::Of(_) => (&["(VT"], "V"),
+            Self::Premature => (&["(N", "(B", "(T"], "V"),
+        }
+    }
+
+    fn rhythm(self) -> Rhythm {
+        match self {
+            Self::Of(rhythm) => rhythm,
+            Self::Premature => Rhythm::Sinus,
+        }
     }
 }
 
@@ -138,30 +157,48 @@ fn shapes(stretch: &Stretch, into: &mut Figures) {
     ]);
 }
 
-fn figures(stretch: &Stretch, rhythm: Rhythm) -> Figures {
+/// How early a premature beat comes and how long the heart then waits, relative to the interval before it.
+fn pauses(stretch: &Stretch, into: &mut Figures) {
+    let lone = stretch.beats.windows(4).filter(|b| b.iter().map(|b| b.1).eq([false, false, true, false]));
+    let (early, late): (Vec<f64>, Vec<f64>) = lone
+        .map(|b| {
+            let rr = (b[1].0 - b[0].0) as f64;
+            ((b[2].0 - b[1].0) as f64 / rr, (b[3].0 - b[2].0) as f64 / rr)
+        })
+        .unzip();
+    if early.len() >= 8 {
+        into.extend([("coupling", quantile(&early, 0.5)), ("pause", quantile(&late, 0.5))]);
+    }
+}
+
+fn figures(stretch: &Stretch, beats: Beats) -> Figures {
     let mut figures = Figures::new();
-    intervals(stretch, &mut figures);
+    if beats == Beats::Premature {
+        pauses(stretch, &mut figures);
+    } else {
+        intervals(stretch, &mut figures);
+    }
     shapes(stretch, &mut figures);
     // A wide QRS begins where P would be.
-    if matches!(rhythm, Rhythm::VentricularTachycardia | Rhythm::Paced) {
+    if !matches!(beats, Beats::Of(Rhythm::Sinus | Rhythm::AtrialFibrillation)) {
         figures.remove("p_mv");
     }
     figures
 }
 
-/// The stretches of `rhythm` in one record, in pieces of at most `STRETCH_S`.
-fn stretches(path: &Path, rhythm: Rhythm) -> Vec<Stretch> {
+/// The stretches that hold `beats` in one record, in pieces of at most `STRETCH_S`.
+fn stretches(path: &Path, beats: Beats) -> Vec<Stretch> {
     let record = Record::read(path).expect("a record of mitdb");
     let Some(lead) = record.signals.iter().position(|s| s.name == "MLII") else { return Vec::new() };
     let marks = annotations(path, "atr").expect("its annotations");
     let mv = record.signal_mv(lead).expect("a voltage");
-    let (name, own) = in_mitdb(rhythm);
+    let (names, own) = beats.in_mitdb();
     let changes: Vec<_> = marks.iter().filter(|m| m.symbol() == "+").collect();
     let mut found = Vec::new();
-    for (i, change) in changes.iter().enumerate().filter(|(_, c)| c.aux == name) {
+    for (i, change) in changes.iter().enumerate().filter(|(_, c)| names.contains(&c.aux.as_str())) {
         let to = changes.get(i + 1).map_or(mv.len(), |next| next.sample as usize);
         let from = change.sample as usize;
-        let shortest = if rhythm == Rhythm::VentricularTachycardia { 3.0 } else { STRETCH_S_MIN };
+        let shortest = if beats.rhythm() == Rhythm::VentricularTachycardia { 3.0 } else { STRETCH_S_MIN };
         for from in (from..to).step_by(at(STRETCH_S) as usize) {
             let to = to.min(from + at(STRETCH_S) as usize);
             if ((to - from) as f64) < shortest * RATE_HZ {
@@ -176,17 +213,21 @@ fn stretches(path: &Path, rhythm: Rhythm) -> Vec<Stretch> {
 }
 
 /// A generated stretch with its true beats; tachycardia comes in a run, as in mitdb.
-fn generated(seed: u64, rhythm: Rhythm) -> Stretch {
+fn generated(seed: u64, of: Beats) -> Stretch {
+    let rhythm = of.rhythm();
     let run = rhythm == Rhythm::VentricularTachycardia;
     let (from_s, to_s) = if run { (20.0, 35.0) } else { (0.0, STRETCH_S) };
-    let mut patient = Patient::new(seed, Profile::default()).with_timeline(vec![
+    let pvc_share = if of == Beats::Premature { 0.1 } else { 0.0 };
+    let profile = Profile { pvc_share, ..Profile::default() };
+    let mut patient = Patient::new(seed, profile).with_timeline(vec![
         Cue::at(from_s, Change::Rhythm(rhythm)),
         Cue::at(to_s, Change::Rhythm(Rhythm::Sinus)),
     ]);
     let count = at(to_s - from_s) as usize;
     let rows = patient.samples(RATE_HZ, at(from_s) as u64, count, &[Lead::II]);
     let beats = patient.beats(from_s..to_s);
-    let beats = beats.iter().map(|b| (at(b.at_s - from_s) as usize, true)).collect();
+    let own = |kind: BeatKind| of != Beats::Premature || kind != BeatKind::Sinus;
+    let beats = beats.iter().map(|b| (at(b.at_s - from_s) as usize, own(b.kind))).collect();
     Stretch { mv: rows.into_iter().next().expect("one lead"), beats }
 }
 
@@ -218,35 +259,41 @@ fn data(set: &str) -> Option<PathBuf> {
     folder
 }
 
+/// Prints and compares one kind of beats; returns the names of what lies outside.
+fn compare(records: &[PathBuf], of: Beats) -> Vec<String> {
+    let by_record: Vec<_> = records.iter().map(|r| stretches(r, of)).filter(|s| !s.is_empty()).collect();
+    let few = by_record.len() < 10;
+    let real: Vec<Figures> = by_record.iter().flatten().map(|s| figures(s, of)).collect();
+    let made: Vec<Figures> = (0..SEEDS).map(|seed| figures(&generated(seed, of), of)).collect();
+    let (real, made) = (columns(&real), columns(&made));
+    println!("{of:?}: {} records", by_record.len());
+    let mut outside = Vec::new();
+    for (name, real) in &real {
+        let made = &made[name];
+        let (low, high) = range(name, real, few);
+        let inside = mean(made.iter().map(|v| f64::from(u8::from((low..=high).contains(v)))));
+        let [a, b, c] = [0.05, 0.5, 0.95].map(|q| quantile(made, q));
+        println!(
+            "{of:?} {name}: mitdb {low:.3} .. {:.3} .. {high:.3} ({} stretches), generated {a:.3} .. {b:.3} .. {c:.3}, {:.0} % inside",
+            quantile(real, 0.5),
+            real.len(),
+            100.0 * inside,
+        );
+        if !(low..=high).contains(&b) || inside < if few { 0.5 } else { 0.75 } {
+            outside.push(format!("{of:?} {name}"));
+        }
+    }
+    outside
+}
+
 #[test]
 fn each_rhythm_lies_where_mitdb_lies() {
     let Some(folder) = data("mitdb") else { return };
     let records = list(&folder).expect("listed");
-    let mut outside = Vec::new();
-    for rhythm in [Rhythm::Sinus, Rhythm::AtrialFibrillation, Rhythm::VentricularTachycardia, Rhythm::Paced] {
-        let by_record: Vec<_> =
-            records.iter().map(|r| stretches(r, rhythm)).filter(|s| !s.is_empty()).collect();
-        let few = by_record.len() < 10;
-        let real: Vec<Figures> = by_record.iter().flatten().map(|s| figures(s, rhythm)).collect();
-        let made: Vec<Figures> = (0..24).map(|seed| figures(&generated(seed, rhythm), rhythm)).collect();
-        let (real, made) = (columns(&real), columns(&made));
-        println!("{rhythm:?}: {} records", by_record.len());
-        for (name, real) in &real {
-            let made = &made[name];
-            let (low, high) = range(name, real, few);
-            let inside = mean(made.iter().map(|v| f64::from(u8::from((low..=high).contains(v)))));
-            let [a, b, c] = [0.05, 0.5, 0.95].map(|q| quantile(made, q));
-            println!(
-                "{rhythm:?} {name}: mitdb {low:.3} .. {:.3} .. {high:.3} ({} stretches), generated {a:.3} .. {b:.3} .. {c:.3}, {:.0} % inside",
-                quantile(real, 0.5),
-                real.len(),
-                100.0 * inside,
-            );
-            if !(low..=high).contains(&b) || inside < if few { 0.5 } else { 0.75 } {
-                outside.push(format!("{rhythm:?} {name}"));
-            }
-        }
-    }
+    let rhythms = [Rhythm::Sinus, Rhythm::AtrialFibrillation, Rhythm::VentricularTachycardia, Rhythm::Paced]
+        .map(Beats::Of);
+    let outside: Vec<String> =
+        rhythms.into_iter().chain([Beats::Premature]).flat_map(|of| compare(&records, of)).collect();
     assert!(outside.is_empty(), "outside mitdb's 5 to 95 %: {outside:?}");
 }
 
@@ -285,7 +332,7 @@ fn ventricular_fibrillation_lies_where_true_alarms_lie() {
             real.extend(wave(&mv[28_500..30_000], record.rate_hz));
         }
     }
-    let made: Vec<(f64, f64)> = (0..24)
+    let made: Vec<(f64, f64)> = (0..SEEDS)
         .map(|seed| {
             let fibrillation = Change::Rhythm(Rhythm::VentricularFibrillation);
             let mut patient =
@@ -312,7 +359,9 @@ fn ventricular_fibrillation_lies_where_true_alarms_lie() {
 #[test]
 fn the_figures_tell_fibrillation_from_sinus() {
     let median = |rhythm, name: &str| {
-        let made: Vec<f64> = (0..12).map(|seed| figures(&generated(seed, rhythm), rhythm)[name]).collect();
+        let made: Vec<f64> = (0..12)
+            .map(|seed| figures(&generated(seed, Beats::Of(rhythm)), Beats::Of(rhythm))[name])
+            .collect();
         quantile(&made, 0.5)
     };
     assert!(median(Rhythm::AtrialFibrillation, "cv") > 3.0 * median(Rhythm::Sinus, "cv"));
