@@ -28,10 +28,11 @@ struct Rows {
     trend: u16,
     marks: u16,
     note: u16,
+    frozen: u16,
 }
 
 /// Shares `height` rows out: the trace keeps four, then by weight.
-fn share(height: u16, clusters: u16, labels: bool) -> Rows {
+fn share(height: u16, clusters: u16, labels: bool, alert: bool) -> Rows {
     let mut room = height.saturating_sub(4);
     let mut take = |want: u16| {
         let got = if room >= want { want } else { 0 };
@@ -47,13 +48,14 @@ fn share(height: u16, clusters: u16, labels: bool) -> Rows {
         trend: take(2),
         note: take(u16::from(labels)),
         marks: take(1),
+        frozen: take(if alert { 5 } else { 0 }),
     };
     let more = (room / 3).min(clusters.saturating_sub(3));
     if rows.changed > 0 {
         rows.changed += more;
         room -= more;
     }
-    rows.trace += room.min(16);
+    rows.trace += room.min(24);
     rows
 }
 
@@ -66,7 +68,7 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, bed: &BedView) {
     let elsewhere = u16::from(lines::elsewhere(buf, scene, Some(&bed.bed)));
     // Title, lead line, ribbon and footer are always there.
     let room = h.saturating_sub(4 + elsewhere);
-    let rows = share(room, bed.shifts.len() as u16, !bed.labels.is_empty());
+    let rows = share(room, bed.shifts.len() as u16, !bed.labels.is_empty(), standing.alert.is_some());
     let mut y = 2;
     picture(buf, scene, &standing, Rect::new(1, y, w - 2, rows.trace));
     y += rows.trace + 1;
@@ -86,6 +88,11 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, bed: &BedView) {
         let note = "   labels: the training set's names for shapes; not findings about the patient";
         put(buf, 0, y, note, w, scene.palette.dim);
         y += 1;
+    }
+    if let Some(alert) = standing.alert.filter(|_| rows.frozen > 0) {
+        put(buf, 1, y, &format!("when it rose, {}", scene.clock(alert.onset)), w, scene.palette.dim);
+        list::frozen(buf, scene, alert, Rect::new(1, y + 1, w - 2, rows.frozen - 1));
+        y += rows.frozen;
     }
     if rows.signal > 0 {
         signal(buf, scene, bed, y);
@@ -323,7 +330,7 @@ fn trend(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
     for mark in &bed.marks {
         if let Some(i) = place(mark.at.0).filter(|i| *i < levels.len()) {
             let letter = words::clean(&mark.letter.to_string());
-            put(buf, LEAD_CELLS + i as u16, y + 1, &letter, 1, palette.bold);
+            put(buf, LEAD_CELLS + i as u16, y, &letter, 1, palette.bold);
         }
     }
 }
@@ -336,10 +343,14 @@ fn marks(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
         .filter(|a| a.ended.is_some() && a.bed.as_ref() == Some(&bed.bed))
         .map(|a| format!("{} {}", scene.clock_min(a.onset), words::code_words(a.code, 0)))
         .collect();
+    let set =
+        bed.marks.iter().rev().take(3).map(|m| format!("{} {} {}", scene.clock_min(m.at), m.letter, m.note));
+    let mut parts = Vec::new();
     if !ended.is_empty() {
-        let text = format!(" ended unseen: {}", ended.join(" | "));
-        put(buf, 0, y, &text, buf.area.width, scene.palette.text);
+        parts.push(format!("ended unseen: {}", ended.join(" | ")));
     }
+    parts.extend(set.map(|m| format!("mark {m}")));
+    put(buf, 1, y, &parts.join("   "), buf.area.width.saturating_sub(1), scene.palette.text);
 }
 
 #[cfg(test)]
@@ -350,8 +361,16 @@ mod tests {
     fn the_rows_fill_the_height_and_never_overrun_it() {
         for height in 0..100 {
             for clusters in [0, 3, 8, 16] {
-                let r = share(height, clusters, true);
-                let sum = r.trace + r.legend + r.values + r.changed + r.signal + r.trend + r.marks + r.note;
+                let r = share(height, clusters, true, true);
+                let sum = r.trace
+                    + r.legend
+                    + r.values
+                    + r.changed
+                    + r.signal
+                    + r.trend
+                    + r.marks
+                    + r.note
+                    + r.frozen;
                 assert!(sum <= height, "{height}: {r:?}");
                 assert!(height < 4 || r.trace >= 4);
             }

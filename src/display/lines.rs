@@ -126,7 +126,7 @@ fn look_text(scene: &Scene, a: &AlertView, length: usize) -> String {
     }
     text += &format!("  {}", scene.span(a.onset));
     if stopped {
-        text += " open when data stopped";
+        text += if length > 1 { " open when data stopped" } else { " (stopped)" };
     }
     if a.silent {
         text += " (silent)";

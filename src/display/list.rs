@@ -1,7 +1,7 @@
 //! The alert list: open findings and technical conditions, then what ended unseen, with the strip of the chosen one.
 
 use super::lines;
-use super::scene::{Scene, put};
+use super::scene::{Scene, put, put_right};
 use super::trace::{self, Motion, Run, Scale};
 use super::words;
 use crate::snapshot::AlertView;
@@ -17,7 +17,8 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let unseen = scene.ended_unseen().len();
     let title = format!(" ALERT LIST  {open} open  {unseen} ended unseen");
     lines::title(buf, scene, &title, palette.bold);
-    put(buf, 0, 1, "   bed   level     what                          since     state", w, palette.dim);
+    let head = "  bed    level        what                         since     state";
+    put(buf, 0, 1, if w < 76 { "  bed      what" } else { head }, w, palette.dim);
     let at = scene.ui.line.min(alerts.len().saturating_sub(1));
     let detail = if h >= 20 { 6 } else { 0 };
     let rows = usize::from(h.saturating_sub(4 + detail));
@@ -46,6 +47,14 @@ fn row(buf: &mut Buffer, scene: &Scene, a: &AlertView, y: u16, chosen: bool) {
     let chip = if a.ended.is_some() { palette.text } else { chip };
     put(buf, 0, y, if chosen { ">" } else { " " }, 1, palette.bold);
     put(buf, 2, y, &words::cut(&a.label, 6), 6, palette.bold);
+    if w < 76 {
+        let what = if technical { words::clean(&a.text) } else { words::code_words(a.code, 0).into() };
+        let state = if a.ended.is_some() { "ended".into() } else { scene.span(a.onset) };
+        put(buf, 9, y, &words::fit(mark, 2), 2, chip);
+        put(buf, 12, y, &what, w.saturating_sub(18), palette.text);
+        put_right(buf, w, y, &state, palette.text);
+        return;
+    }
     put(buf, 9, y, &format!("{} {}", words::fit(mark, 2), words::fit(word, 9)), 12, chip);
     let what = if technical { words::clean(&a.text) } else { words::code_words(a.code, 1).into() };
     put(buf, 22, y, &what, 28, palette.text);

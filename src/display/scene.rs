@@ -178,6 +178,7 @@ impl Standing<'_> {
                     None => age,
                 }
             }
+            BedState::Stopped if self.dead && length == 0 => "no word".into(),
             BedState::Stopped if self.dead => "no word from wardbeat".into(),
             BedState::Stopped if length == 0 => "no data".into(),
             BedState::Stopped => "no data from monitor".into(),
@@ -226,7 +227,7 @@ impl Standing<'_> {
 }
 
 fn minutes(ms: u64) -> String {
-    if ms < 60_000 { format!("{}s", ms / 1_000) } else { format!("{}m", ms / 60_000) }
+    if ms < 60_000 { format!("{}s", ms.div_ceil(1_000)) } else { format!("{}m", ms.div_ceil(60_000)) }
 }
 
 fn learn_words(have: u32, need: u32) -> u32 {

@@ -49,9 +49,11 @@ impl Scale {
         if low > high {
             (low, high) = (-0.5, 0.5);
         }
-        let span = [1.0_f32, 2.0, 4.0, 8.0].into_iter().find(|s| *s >= high - low).unwrap_or(16.0) / zoom;
+        let room = (high - low) * 1.15;
+        let full = [1.0_f32, 2.0, 4.0, 8.0].into_iter().find(|s| *s >= room).unwrap_or(16.0);
         // A coarse centre: the picture moves only when the signal really does.
-        let centre = (f32::midpoint(low, high) * 4.0).round() / 4.0;
+        let centre = (f32::midpoint(low, high) / full * 8.0).round() * full / 8.0;
+        let span = full / zoom;
         Self { dots_per_s, top_mv: centre + span / 2.0, span_mv: span }
     }
 

@@ -96,7 +96,7 @@ fn sector(buf: &mut Buffer, scene: &Scene, area: Rect, standing: &Standing, labe
 pub(super) fn picture_or_reason(buf: &mut Buffer, scene: &Scene, area: Rect, standing: &Standing) {
     let since = scene.clock(standing.since);
     let reason = match standing.state {
-        BedState::Stopped if scene.dead() => format!("no word from wardbeat since {since}"),
+        BedState::Stopped if scene.dead() => format!("no word since {since}"),
         BedState::Stopped => match (standing.age_ms(scene), scene.now) {
             (Some(age), Some(now)) => format!("nothing received since {}", scene.clock(now.after(-age))),
             _ => "nothing received yet".into(),
@@ -199,8 +199,9 @@ fn table(buf: &mut Buffer, scene: &Scene, area: Rect, shown: &[Standing], label:
     let bars_x = area.width.saturating_sub(bars);
     let trace_cells = bars_x.saturating_sub(trace_x + 3);
     let seconds = f64::from(trace_cells) * 2.0 / DOTS_PER_S[scene.ui.speed.min(2)] as f64;
-    let title = format!("{} state    what            since", words::fit("bed", usize::from(label) + 2));
+    let title = format!("{} state    what", words::fit("bed", usize::from(label) + 3));
     put(buf, 0, area.y, &title, area.width, palette.dim);
+    put_right(buf, trace_x - 1, area.y, "since", palette.dim);
     put(buf, trace_x, area.y, &format!("trace {seconds:.0} s"), trace_cells, palette.dim);
     put(buf, bars_x - 2, area.y, &format!("H {} s full=over", bars * 2), bars + 2, palette.dim);
     for (i, standing) in shown.iter().enumerate() {

@@ -1,0 +1,511 @@
+//! The screen, cell by cell: text and styles of every view, state, level, size and theme, and what must hold at any
+//! size with any label.
+
+use contract::{
+    AlertClass, AlertId, BedId, ClusterShift, Code, LeadId, LeadSignal, Level, Mode, Signal, UtcMs,
+};
+use crossterm::event::KeyCode;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use wardbeat::display::{Depth, Glyphs, Look, Theme, Ui, screen_svg, view};
+use wardbeat::snapshot::{
+    AlertView, BedHealth, BedState, BedView, ClusterName, Column, Family, HeartRate, LabelView, Mark,
+    NodeView, Second, Snapshot, Thresholds, TrendPoint,
+};
+
+const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
+const STATES: [BedState; 8] = [
+    BedState::Live,
+    BedState::Live,
+    BedState::Live,
+    BedState::LeadOff,
+    BedState::Paused,
+    BedState::Live,
+    BedState::Stopped,
+    BedState::Delayed,
+];
+
+/// 2026-11-23T02:13:41Z.
+fn now() -> UtcMs {
+    UtcMs::parse("2026-11-23T02:13:41.000Z").unwrap()
+}
+
+fn bump(x: f32, at: f32, wide: f32, high: f32) -> f32 {
+    high * (-((x - at) / wide).powi(2) / 2.0).exp()
+}
+
+/// A beat each `beat` columns of 20 ms: P, QRS, T.
+fn columns(beat: u64, first: u64) -> Vec<Column> {
+    let shape = |n: u64| {
+        let x = (n % beat) as f32 / beat as f32;
+        bump(x, 0.18, 0.03, 0.12) + bump(x, 0.30, 0.012, 1.0) - bump(x, 0.34, 0.015, 0.25)
+            + bump(x, 0.55, 0.05, 0.28)
+    };
+    let cluster = |n: u64| match (n % beat) * 20 / beat {
+        2..=4 => 3,
+        5..=6 => 0,
+        7..=8 => 1,
+        9..=12 => 2,
+        _ => 4,
+    };
+    let column = |n: u64| {
+        let (a, b) = (shape(n), shape(n + 1));
+        Column { min_mv: a.min(b), max_mv: a.max(b), cluster: (n < first + 470).then(|| cluster(n)) }
+    };
+    (first..first + 500).map(column).collect()
+}
+
+fn seconds(over_from: usize) -> Vec<Second> {
+    let second = |i: usize| {
+        let wave = 0.04 * (i as f32 * 0.7).sin();
+        let entropy = if i >= over_from { 0.84 + wave } else { 0.42 + wave };
+        Second { entropy: Some(entropy), novelty: Some(0.31 + wave), shift: Some(0.18 + wave) }
+    };
+    (0..90).map(second).collect()
+}
+
+fn shifts() -> Vec<ClusterShift> {
+    let shift = |cluster: u8, name: &str, now, usual| ClusterShift { cluster, name: name.into(), now, usual };
+    vec![
+        shift(5, "mixed (QRS 40, T 35)", 0.29, 0.06),
+        shift(4, "baseline T-P", 0.18, 0.41),
+        shift(0, "mostly QRS 82%", 0.24, 0.22),
+    ]
+}
+
+fn bed(i: usize, state: BedState) -> BedView {
+    let stopped = state == BedState::Stopped;
+    let detail = match state {
+        BedState::LeadOff => "lead II",
+        BedState::Noisy => "movement on II, V1",
+        _ => "",
+    };
+    let over = if i % 8 == 2 || i % 8 == 5 { 60 } else { 90 };
+    let first = 1_000 + 13 * i as u64;
+    let trend = (0..240i64)
+        .map(|m| TrendPoint {
+            at: Some(now().after(-60_000 * (240 - m))),
+            entropy: (m % 50 > 3).then_some(0.44),
+            entropy_max: (m % 50 > 3).then_some(if m > 200 { 0.8 } else { 0.5 }),
+            over_s: 0,
+            blind_s: 0,
+        })
+        .collect();
+    let lead = |name: &str, signal| LeadSignal { lead: LeadId::new(name).unwrap(), signal, missing: 0.0 };
+    BedView {
+        bed: BedId::new(&format!("site1/icu/b{:02}", i + 1)).unwrap(),
+        label: format!("{:02}", i + 1),
+        state,
+        state_since: now().after(-65_000),
+        state_detail: detail.into(),
+        mode: Mode::Real,
+        paced: i == 1,
+        sample_age_ms: Some(match state {
+            BedState::Stopped => 65_000,
+            BedState::Delayed => 6_000,
+            _ => 400,
+        }),
+        finding_age_ms: Some(if stopped { 65_000 } else { 600 }),
+        learnt_s: if state == BedState::Learning { [540, 900] } else { [900, 900] },
+        pause_left_ms: (state == BedState::Paused).then_some(540_000),
+        pause_reason: if state == BedState::Paused { "care RN".into() } else { String::new() },
+        lead: LeadId::new("II").ok(),
+        leads: vec![lead("II", Signal::Good), lead("V1", Signal::Noisy)],
+        first_column: first,
+        columns: columns(40 + i as u64 % 5, first),
+        seconds: seconds(over),
+        thresholds: Thresholds { entropy: Some(0.64), novelty: Some(0.5), shift: Some(0.3) },
+        shifts: shifts(),
+        labels: Vec::new(),
+        agree: Some(i % 2 == 0),
+        heart_rate: Some(HeartRate { per_min: 72.0, theirs: i % 2 == 0 }),
+        trend,
+        marks: vec![Mark { at: now().after(-3_600_000), letter: 't', note: "turned".into() }],
+        rate_hz: Some(250.0),
+        health: BedHealth { frames: 1_000, gaps: 2, lag_ms: Some(210), ..BedHealth::default() },
+    }
+}
+
+fn alert(i: usize, code: Code, level: Level, ago_s: i64) -> AlertView {
+    AlertView {
+        id: AlertId(format!("{i:04}{}{ago_s}", code.as_str())),
+        bed: BedId::new(&format!("site1/icu/b{:02}", i + 1)).ok(),
+        label: format!("{:02}", i + 1),
+        code,
+        class: code.class(),
+        level,
+        onset: now().after(-1_000 * ago_s),
+        ended: None,
+        seen: None,
+        text: "the clusters are more mixed than usual".into(),
+        k_of_n: Some([43, 60]),
+        evidence: "H 0.84/0.64".into(),
+        shifts: shifts(),
+        strip: columns(37, 0),
+        silent: false,
+    }
+}
+
+fn clusters() -> Vec<ClusterName> {
+    [
+        (Family::Q, "mostly QRS 82%"),
+        (Family::S, "ST part"),
+        (Family::T, "mostly T"),
+        (Family::P, "mostly P"),
+        (Family::Baseline, "baseline T-P"),
+        (Family::Mixed, "mixed"),
+    ]
+    .map(|(family, name)| ClusterName { family, name: name.into() })
+    .to_vec()
+}
+
+/// A ward with every state and level, repeating every eight beds (one LEARNING, one NOISY from bed 12 on).
+fn ward(beds: usize) -> Snapshot {
+    let state = |i: usize| match i {
+        11 => BedState::Learning,
+        12 => BedState::Noisy,
+        i => STATES[i % 8],
+    };
+    let mut alerts = vec![
+        alert(5, Code::Uncertain, Level::Alert, 133),
+        alert(2, Code::New, Level::Advisory, 40),
+        AlertView { ended: Some(now().after(-1_900_000)), ..alert(0, Code::Changed, Level::Advisory, 2_000) },
+        AlertView { text: "lead II off".into(), ..alert(3, Code::Signal, Level::Advisory, 65) },
+    ];
+    alerts
+        .retain(|a| a.bed.as_ref().is_some_and(|b| (0..beds).any(|i| b.place() == format!("b{:02}", i + 1))));
+    Snapshot {
+        beat: 77,
+        now: Some(now()),
+        beds: (0..beds).map(|i| bed(i, state(i))).collect(),
+        alerts,
+        clusters: clusters(),
+        node: NodeView {
+            name: "node1".into(),
+            broker_since: Some(now().after(-22_320_000)),
+            broker: "localhost:1883".into(),
+            in_bytes_per_s: 4_100,
+            frames: 12_345,
+            findings: 9_876,
+            latency_ms: [80.0, 210.0],
+            engine: "cpu-avx2".into(),
+            model: "ptbxl-1".into(),
+            config: "demo".into(),
+            disk_free_bytes: Some(41_000_000_000),
+            sinks: vec![("pager".into(), "refused: connection reset".into())],
+            ..NodeView::default()
+        },
+    }
+}
+
+fn ui(look: Look) -> Ui {
+    Ui::new(look, TimeZone::UTC)
+}
+
+fn text(buf: &Buffer) -> String {
+    let row = |cells: &[ratatui::buffer::Cell]| {
+        let row: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
+        row.trim_end().to_owned()
+    };
+    buf.content.chunks(usize::from(buf.area.width)).map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn style_name(style: Style) -> String {
+    let colour = |c: Option<Color>| match c {
+        None | Some(Color::Reset) => "-".to_owned(),
+        Some(c) => format!("{c}"),
+    };
+    let marks =
+        [(Modifier::BOLD, "bold"), (Modifier::REVERSED, "reverse"), (Modifier::UNDERLINED, "underline")];
+    let marks: Vec<&str> =
+        marks.iter().filter(|(m, _)| style.add_modifier.contains(*m)).map(|(_, n)| *n).collect();
+    format!("{} on {} {}", colour(style.fg), colour(style.bg), marks.join(" "))
+}
+
+/// One letter a style, in the order of appearance, and what each letter is.
+fn styles(buf: &Buffer) -> String {
+    let mut known: Vec<Style> = Vec::new();
+    let mut out = String::new();
+    for row in buf.content.chunks(usize::from(buf.area.width)) {
+        let mut line = String::new();
+        for cell in row {
+            let style = cell.style();
+            let blank =
+                cell.symbol() == " " && style.bg == Some(Color::Reset) && style.add_modifier.is_empty();
+            if blank {
+                line.push(' ');
+                continue;
+            }
+            let at = known.iter().position(|s| *s == style).unwrap_or_else(|| {
+                known.push(style);
+                known.len() - 1
+            });
+            line.push(char::from(b'a' + at as u8));
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for (i, style) in known.iter().enumerate() {
+        let _ = writeln!(out, "{}: {}", char::from(b'a' + i as u8), style_name(*style).trim_end());
+    }
+    out
+}
+
+fn both(buf: &Buffer) -> String {
+    format!("{}\n--- styles\n{}", text(buf), styles(buf))
+}
+
+fn pressed(snapshot: &Snapshot, look: Look, size: (u16, u16), keys: &[KeyCode]) -> Ui {
+    let (mut ui, shared) = (ui(look), Arc::new(snapshot.clone()));
+    for key in keys {
+        ui.press(*key, &shared, size);
+    }
+    ui
+}
+
+fn keys(text: &str) -> Vec<KeyCode> {
+    text.chars().map(|c| if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) }).collect()
+}
+
+#[test]
+fn the_ward_at_every_size_and_number_of_beds() {
+    for (w, h) in SIZES {
+        for beds in [0, 1, 8, 16, 40] {
+            let buf = view(&ward(beds), &ui(Look::default()), 100, (w, h));
+            insta::assert_snapshot!(format!("ward-{beds}-{w}x{h}"), both(&buf));
+        }
+    }
+}
+
+#[test]
+fn the_other_views() {
+    let (snapshot, look) = (ward(16), Look::default());
+    for (name, typed) in
+        [("list", "l"), ("health", "d"), ("help", "?"), ("bed-alert", "06"), ("bed-stopped", "07")]
+    {
+        for size in SIZES {
+            let buf = view(&snapshot, &pressed(&snapshot, look, size, &keys(typed)), 100, size);
+            insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), both(&buf));
+        }
+    }
+    let mut labelled = snapshot.clone();
+    let label = |name: &str, network, surrogate| LabelView { name: name.into(), network, surrogate };
+    labelled.beds[5].labels = vec![label("N-like", 0.41, 0.38), label("V-like", 0.22, 0.05)];
+    let buf = view(&labelled, &pressed(&labelled, look, (80, 24), &keys("06")), 100, (80, 24));
+    insta::assert_snapshot!("bed-labels-80x24", both(&buf));
+}
+
+#[test]
+fn every_theme_and_the_ascii_glyphs() {
+    for theme in Theme::ALL {
+        let look = Look { theme, depth: Depth::True, glyphs: Glyphs::Braille };
+        let buf = view(&ward(8), &ui(look), 100, (80, 24));
+        insta::assert_snapshot!(format!("theme-{theme:?}"), styles(&buf));
+    }
+    let ascii = Look { glyphs: Glyphs::Ascii, depth: Depth::None, ..Look::default() };
+    let buf = view(&ward(8), &ui(ascii), 100, (80, 24));
+    assert!(text(&buf).is_ascii());
+    insta::assert_snapshot!("ascii-80x24", both(&buf));
+}
+
+#[test]
+fn mono_says_in_characters_all_that_colour_says() {
+    let of = |theme| {
+        let look = Look { theme, depth: Depth::True, glyphs: Glyphs::Braille };
+        text(&view(&ward(16), &ui(look), 100, (120, 40)))
+    };
+    assert_eq!(of(Theme::Mono), of(Theme::Dark));
+    for word in [
+        "!! ALERT",
+        "!  ADVISORY",
+        "x  LEAD OFF",
+        "x  STOPPED",
+        "=  PAUSED",
+        "~  DELAYED",
+        "o  LEARNING",
+        "x  NOISY",
+    ] {
+        assert!(of(Theme::Mono).contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_silent_daemon_is_told_and_then_everything_looks_dead() {
+    let at = |age| text(&view(&ward(8), &ui(Look::default()), age, (80, 24)));
+    assert!(!at(2_900).contains("DAEMON SILENT"));
+    assert!(at(4_000).contains("WARDBEAT DAEMON SILENT for 4s") && at(4_000).contains("LIVE"));
+    let dead = at(11_000);
+    assert!(dead.contains("DAEMON SILENT for 11s") && !dead.contains("LIVE"));
+    assert_eq!(dead.matches("STOPPED").count(), 8);
+    assert!(!dead.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "a dead screen shows no trace");
+    insta::assert_snapshot!("silent-80x24", both(&view(&ward(8), &ui(Look::default()), 11_000, (80, 24))));
+}
+
+#[test]
+fn a_lost_broker_is_a_banner_over_the_whole_line() {
+    let mut snapshot = ward(8);
+    snapshot.node.broker_since = None;
+    let buf = view(&snapshot, &ui(Look::default()), 100, (80, 24));
+    assert!(text(&buf).starts_with(" WARDBEAT TROUBLE: no connection to the broker localhost:1883"));
+    assert!((0..80).all(|x| buf[(x, 0)].bg != Color::Reset));
+}
+
+#[test]
+fn a_stopped_sector_has_no_trace_and_no_value() {
+    let buf = view(&ward(8), &ui(Look::default()), 100, (80, 24));
+    // Bed 07: left sector of the fourth row, rows 16 to 20.
+    let rows: Vec<String> =
+        text(&buf).lines().skip(16).take(5).map(|r| r.chars().take(40).collect()).collect();
+    assert!(rows[0].starts_with("07 x  STOPPED"));
+    assert!(rows.iter().all(|r| !r.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))));
+    assert!(rows[2].contains("nothing received since 02:12:3"));
+    assert_eq!(rows[4].trim(), "H  --");
+}
+
+#[test]
+fn digits_open_beds_and_leaving_needs_two_keys() {
+    let snapshot = Arc::new(ward(16));
+    let size = (80, 24);
+    let mut ui = ui(Look::default());
+    let shows = |ui: &Ui| text(&view(&snapshot, ui, 100, size)).lines().next().unwrap_or_default().to_owned();
+    for key in keys("06") {
+        assert_eq!(ui.press(key, &snapshot, size), None);
+    }
+    assert!(shows(&ui).starts_with(" 06 !! ALERT"));
+    ui.press(KeyCode::Esc, &snapshot, size);
+    for key in keys("3\n") {
+        ui.press(key, &snapshot, size);
+    }
+    assert!(shows(&ui).starts_with(" 03 ! ADVISORY"));
+    assert_eq!(ui.press(KeyCode::Char('q'), &snapshot, size), None);
+    assert_eq!(ui.press(KeyCode::Char('q'), &snapshot, size), None, "a repeated q leaves nothing");
+    ui.press(KeyCode::Char('q'), &snapshot, size);
+    assert!(ui.press(KeyCode::Char('y'), &snapshot, size).is_some());
+}
+
+#[test]
+fn a_held_picture_stands_until_a_new_alert_comes() {
+    let mut snapshot = ward(8);
+    let mut ui = ui(Look::default());
+    ui.advance(&snapshot, contract::MonoMs(1_000));
+    ui.press(KeyCode::Char('z'), &Arc::new(snapshot.clone()), (80, 24));
+    let first = |s: &Snapshot, ui: &Ui| text(&view(s, ui, 100, (80, 24)));
+    let before = first(&snapshot, &ui);
+    for b in &mut snapshot.beds {
+        b.first_column += 25;
+    }
+    ui.advance(&snapshot, contract::MonoMs(1_500));
+    let trace = |t: &str| t.lines().skip(2).take(3).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(trace(&before), trace(&first(&snapshot, &ui)));
+    assert!(first(&snapshot, &ui).contains("HELD 59s"));
+    snapshot.alerts.push(alert(0, Code::New, Level::Alert, 1));
+    assert!(ui.advance(&snapshot, contract::MonoMs(2_000)), "a new ALERT rings");
+    assert!(!first(&snapshot, &ui).contains("HELD"));
+}
+
+#[test]
+fn the_sweep_redraws_few_cells_a_frame() {
+    let mut snapshot = ward(16);
+    let mut ui = ui(Look::default());
+    let mut at = contract::MonoMs(0);
+    let mut before: Option<Buffer> = None;
+    let mut changed = 0;
+    for frame in 0..40u64 {
+        at = at.after(100);
+        if frame % 5 == 0 {
+            for (i, b) in snapshot.beds.iter_mut().enumerate() {
+                b.first_column += 25;
+                b.columns = columns(40 + i as u64 % 5, b.first_column);
+            }
+        }
+        ui.advance(&snapshot, at);
+        let next = view(&snapshot, &ui, 0, (120, 40));
+        changed += before.map_or(0, |b: Buffer| b.diff(&next).len());
+        before = Some(next);
+    }
+    // A full redraw would be 4,800 cells a frame.
+    assert!(changed / 39 < 250, "{} cells a frame", changed / 39);
+}
+
+#[test]
+fn a_screen_becomes_a_picture_without_fonts_for_dots() {
+    let look = Look { depth: Depth::True, ..Look::default() };
+    let svg = screen_svg(&view(&ward(8), &ui(look), 100, (80, 24)), look);
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+    assert!(!svg.chars().any(|c| ('\u{2800}'..='\u{28ff}').contains(&c)));
+    assert!(svg.contains("ADVISORY") && svg.contains("<path"));
+}
+
+/// Words that the screen must never say (docs/ward.md, section 6).
+const FORBIDDEN: [&str; 8] =
+    ["abnormal", "normal", "critical", " ok ", "stable", "safe", "fibrillation", "diagnos"];
+
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("\u{1b}[2J\u{7}".to_owned()),
+        Just("\u{202e}\u{200b}\u{301}\u{301}".to_owned()),
+        Just("\u{6d77}\u{6d77}\u{6d77}\u{6d77}\u{6d77}\u{6d77}".to_owned()),
+        Just("\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}".to_owned()),
+        "\\PC{0,40}",
+        ".{0,40}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_size_and_no_label_breaks_the_screen(
+        w in 1u16..300, h in 1u16..120, beds in 0usize..40, label in hostile(), typed in "[nwldtgszB?0-9\\[\\]+-]{0,6}",
+        age in prop_oneof![Just(0u64), Just(5_000), Just(60_000), Just(u64::MAX)],
+    ) {
+        let mut snapshot = ward(beds);
+        for b in &mut snapshot.beds {
+            b.label.clone_from(&label);
+            b.state_detail.clone_from(&label);
+            b.pause_reason.clone_from(&label);
+        }
+        for a in &mut snapshot.alerts {
+            a.label.clone_from(&label);
+            a.text.clone_from(&label);
+            a.seen = Some((label.clone(), now()));
+        }
+        snapshot.node.troubles.push(label);
+        let ui = pressed(&snapshot, Look::default(), (w, h), &keys(&typed));
+        let buf = view(&snapshot, &ui, age, (w, h));
+        prop_assert_eq!((buf.area.width, buf.area.height), (w, h));
+        prop_assert!(!text(&buf).replace('\n', "").chars().any(char::is_control));
+    }
+
+    #[test]
+    fn every_unseen_alert_is_visible_and_no_forbidden_word_is(
+        w in 40u16..300, h in 12u16..120, beds in 1usize..40, alerting in proptest::collection::btree_set(0usize..40, 0..7),
+        typed in prop_oneof![Just(""), Just("l"), Just("d"), Just("?"), Just("01"), Just("n")],
+    ) {
+        let mut snapshot = ward(beds);
+        snapshot.alerts = alerting.iter().filter(|i| **i < beds)
+            .map(|i| alert(*i, Code::Uncertain, Level::Alert, 10 + *i as i64)).collect();
+        let ui = pressed(&snapshot, Look::default(), (w, h), &keys(typed));
+        let shown = text(&view(&snapshot, &ui, 100, (w, h)));
+        for a in &snapshot.alerts {
+            // In the line of looks, in a sector, in a list or in the bed's own title.
+            let marked = shown.lines().any(|l| l.contains(&format!("{} !!", a.label)) || l.contains(&format!("{}>!!", a.label))
+                || l.contains(&format!("{}!!", a.label)) || l.contains(&format!("{}   !!", a.label)) || l.contains(&format!("{}     !!", a.label)));
+            prop_assert!(marked, "{}x{} {:?}: {} is not there\n{}", w, h, typed, a.label, shown);
+        }
+        let low = shown.to_lowercase();
+        for word in FORBIDDEN {
+            prop_assert!(!low.contains(word), "{}", word);
+        }
+        prop_assert_eq!(low.matches("alarm").count(), low.matches("not an alarm system").count());
+    }
+}
+
+#[test]
+fn an_alert_of_the_node_itself_has_a_class_of_its_own() {
+    assert_eq!(alert(0, Code::Node, Level::Advisory, 1).class, AlertClass::Technical);
+}
