@@ -30,6 +30,9 @@ const PICTURE_MS: u64 = 100;
 /// The longest sleep: pictures carry ages.
 const SLEEP_MS: u64 = 200;
 
+/// For each bed heard in this turn: when its first frame came in (microseconds) and how many seconds it brought.
+type Arrivals = HashMap<BedId, (u64, f64)>;
+
 /// One engine thread's part of the picture: replaced, never queued.
 pub type Picture = Arc<(Vec<BedView>, Vec<AlertView>)>;
 
@@ -128,20 +131,12 @@ impl EngineLoop {
         for (bed, count) in self.shards.0[self.index].take_evicted() {
             self.ward.evicted(&bed, count, now);
         }
-        let mut arrivals: HashMap<BedId, (u64, f64)> = HashMap::new();
+        let mut arrivals = Arrivals::new();
         for word in words {
             match word {
                 Word::Refused(bed, why) => self.ward.refuse(bed.as_ref(), &why, now),
                 Word::Heard(heard, arrived_us) => {
-                    if let Heard::Frame(frame) = heard.as_ref() {
-                        let signal_s = frame.length() as f64 / frame.parts().rate.as_f64();
-                        let heard_s = arrivals.get(frame.bed()).map_or(0.0, |(_, s)| *s);
-                        if heard_s > 0.0 && heard_s + signal_s > HEARD_S_MAX {
-                            self.analyse(&arrivals);
-                            arrivals.clear();
-                        }
-                        arrivals.entry(frame.bed().clone()).or_insert((arrived_us, 0.0)).1 += signal_s;
-                    }
+                    self.make_room(&heard, arrived_us, &mut arrivals);
                     self.ward.hear(*heard, now);
                 }
             }
@@ -155,8 +150,20 @@ impl EngineLoop {
         }
     }
 
+    /// Analyses first where one bed has already brought as much as its ring may hold.
+    fn make_room(&mut self, heard: &Heard, arrived_us: u64, arrivals: &mut Arrivals) {
+        let Heard::Frame(frame) = heard else { return };
+        let signal_s = frame.length() as f64 / frame.parts().rate.as_f64();
+        let heard_s = arrivals.get(frame.bed()).map_or(0.0, |(_, s)| *s);
+        if heard_s > 0.0 && heard_s + signal_s > HEARD_S_MAX {
+            self.analyse(arrivals);
+            arrivals.clear();
+        }
+        arrivals.entry(frame.bed().clone()).or_insert((arrived_us, 0.0)).1 += signal_s;
+    }
+
     /// Analyses every complete hop, then decides; decides also when nothing is due, since silence has deadlines too.
-    fn analyse(&mut self, arrivals: &HashMap<BedId, (u64, f64)>) {
+    fn analyse(&mut self, arrivals: &Arrivals) {
         loop {
             let due = self.ward.take_due(self.now());
             let last = due.is_empty();
@@ -164,14 +171,7 @@ impl EngineLoop {
             self.count(&findings, arrivals);
             let now = self.now();
             for alert in self.ward.conclude(&findings, now) {
-                if alert.code == Code::Node {
-                    // One alert about the node at a time: `node.rs` words it.
-                    self.engine_fails.store(alert.phase != Phase::End, Ordering::Relaxed);
-                    continue;
-                }
-                let earlier = self.orphans.before(&alert, now.utc);
-                self.outbox.extend(earlier.map(|end| self.alert(end, now)));
-                self.outbox.push_back(self.alert(alert, now));
+                self.decided(alert, now);
             }
             for end in self.orphans.overdue(now.mono, now.utc) {
                 self.outbox.push_back(self.alert(end, now));
@@ -182,7 +182,17 @@ impl EngineLoop {
         }
     }
 
-    fn count(&self, findings: &[Finding], arrivals: &HashMap<BedId, (u64, f64)>) {
+    fn decided(&mut self, alert: Alert, now: Now) {
+        if alert.code == Code::Node {
+            // One alert about the node at a time: `node.rs` words it.
+            return self.engine_fails.store(alert.phase != Phase::End, Ordering::Relaxed);
+        }
+        let earlier = self.orphans.before(&alert, now.utc);
+        self.outbox.extend(earlier.map(|end| self.alert(end, now)));
+        self.outbox.push_back(self.alert(alert, now));
+    }
+
+    fn count(&self, findings: &[Finding], arrivals: &Arrivals) {
         let done_us = self.clock.micros();
         for finding in findings {
             self.tally.windows.fetch_add(1, Ordering::Relaxed);

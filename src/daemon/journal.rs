@@ -244,26 +244,28 @@ impl Writer {
         while let Ok(first) = self.taken.recv() {
             let mut batch = vec![first];
             batch.extend(self.taken.try_iter().take(BATCH_MAX - 1));
-            let mut failures = 0_u32;
-            loop {
-                match self.write(&batch) {
-                    Ok(seq) => break self.committed.set(Some(seq), ""),
-                    Err(e) => {
-                        failures += 1;
-                        if failures.is_power_of_two() {
-                            tracing::error!(fault = %e, failures, "the journal cannot be written, trying again");
-                        }
-                        self.committed.set(None, &e.to_string());
-                        std::thread::sleep(RETRY);
-                    }
-                }
+            self.write_until_it_is_there(&batch);
+            let done = |order| if let Order::Flush(done) = order { Some(done) } else { None };
+            for done in batch.into_iter().filter_map(done) {
+                // Nobody may wait any more.
+                let _ = done.try_send(());
             }
-            for order in batch {
-                if let Order::Flush(done) = order {
-                    // Nobody may wait any more.
-                    let _ = done.try_send(());
-                }
+        }
+    }
+
+    fn write_until_it_is_there(&mut self, batch: &[Order]) {
+        let mut failures = 0_u32;
+        loop {
+            let e = match self.write(batch) {
+                Ok(seq) => return self.committed.set(Some(seq), ""),
+                Err(e) => e,
+            };
+            failures += 1;
+            if failures.is_power_of_two() {
+                tracing::error!(fault = %e, failures, "the journal cannot be written, trying again");
             }
+            self.committed.set(None, &e.to_string());
+            std::thread::sleep(RETRY);
         }
     }
 
@@ -337,7 +339,7 @@ impl Reader {
     /// The disk's.
     pub fn after(&self, seq: i64, max: usize) -> rusqlite::Result<Vec<Entry>> {
         let sql = "SELECT seq, at_ms, body FROM alert WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        self.entries(sql, params![seq, max as i64])
+        self.entries(sql, params![seq, i64::try_from(max).unwrap_or(i64::MAX)])
     }
 
     /// The newest message of each alert that has not ended, up to `seq`, in order.

@@ -51,11 +51,14 @@ impl Shards {
     /// The ear of a bed, by a hash that no restart changes.
     #[must_use]
     pub fn of(&self, bed: Option<&BedId>) -> &Shard {
-        let name = bed.map_or("", BedId::as_str);
-        let hash = name
+        // FNV-1a, then MurmurHash3's last mixing: the names of a ward's beds differ in one character only.
+        let mut hash = bed
+            .map_or("", BedId::as_str)
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-        // The upper bits: those of similar names differ there too.
+        for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+            hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
+        }
         &self.0[(hash >> 32) as usize % self.0.len()]
     }
 
@@ -109,38 +112,40 @@ fn bed_of(heard: &Heard) -> BedId {
 }
 
 impl Source {
-    /// Decodes until the queue is closed and empty. A decoder that panics is built anew; its payload is refused.
+    /// Decodes until the queue is closed and empty.
     pub fn run(self, mut decoder: Box<dyn Decoder>) {
         let mut faults = HashMap::new();
         while let Some(payloads) = self.payloads.take(BATCH_MAX, Duration::from_secs(1)) {
             for payload in payloads {
-                let decoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    decoder.decode(&payload.topic, &payload.bytes, payload.arrived)
-                }));
-                match decoded {
-                    Ok(Ok(heard)) => self.heard(heard, &payload),
-                    Ok(Err(why)) => self.refused(&payload, why, &mut faults),
-                    Err(_) => {
-                        tracing::error!(decoder = self.entry.kind, topic = payload.topic, "decoder panicked");
-                        let why = DecodeError::Form("the decoder failed on this payload".into());
-                        self.refused(&payload, why, &mut faults);
-                        match (self.entry.build)(&self.options) {
-                            Ok(anew) => decoder = anew,
-                            Err(e) => return tracing::error!(fault = %e, "decoder cannot be built anew"),
-                        }
-                    }
+                match self.decode(&mut decoder, &payload) {
+                    Ok(heard) => self.heard(heard, &payload, &mut faults),
+                    Err(why) => self.refused(&payload, why, &mut faults),
                 }
             }
         }
     }
 
-    fn heard(&self, heard: Vec<Heard>, payload: &Payload) {
+    /// One payload. A decoder that panics is built anew, and its payload refused.
+    fn decode(&self, decoder: &mut Box<dyn Decoder>, payload: &Payload) -> Result<Vec<Heard>, DecodeError> {
+        let call = || decoder.decode(&payload.topic, &payload.bytes, payload.arrived);
+        if let Ok(decoded) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+            return decoded;
+        }
+        tracing::error!(decoder = self.entry.kind, topic = payload.topic, "decoder panicked");
+        match (self.entry.build)(&self.options) {
+            Ok(anew) => *decoder = anew,
+            Err(e) => tracing::error!(fault = %e, "decoder cannot be built anew"),
+        }
+        Err(DecodeError::Form("the decoder failed on this payload".into()))
+    }
+
+    fn heard(&self, heard: Vec<Heard>, payload: &Payload, faults: &mut HashMap<String, u64>) {
         for one in heard {
             if payload.retained && !matches!(one, Heard::Birth(_) | Heard::Link(_)) {
                 // A kept frame is of unknown age: it must never look live.
                 let why =
                     DecodeError::Form("a retained frame or number is refused; publish without retain".into());
-                self.refused(payload, why, &mut HashMap::new());
+                self.refused(payload, why, faults);
                 continue;
             }
             if matches!(one, Heard::Frame(_)) {

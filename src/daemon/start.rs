@@ -21,6 +21,7 @@ use crate::pipeline::{Analyser, Now, Setup, Ward};
 use crate::snapshot::NodeView;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
 use contract::{BedId, Code, Entry, Sink};
+use rumqttc::v5::{AsyncClient, EventLoop};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -86,107 +87,136 @@ struct Site {
     shards: Shards,
 }
 
+/// The two links before they are polled.
+struct Links {
+    client: AsyncClient,
+    in_link: EventLoop,
+    outlet: Outlet,
+    out_link: EventLoop,
+    health: [Arc<LinkHealth>; 2],
+}
+
 /// See [`super::start`].
 pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
     let settings = Arc::new(settings);
-    let clock = Clock::start();
     let engines = engines(&settings, &bundle)?;
     let family = engines[0].family();
-    let mut names = vec![MqttSink::NAME.to_owned()];
-    names.extend(settings.sinks.iter().map(|sink| sink.name.clone()));
-    let (journal, journal_thread) = Journal::open(&settings.journal.path, &names)?;
-    let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX / engines.len() };
-    let shards = Shards(engines.iter().map(|_| Shard::new(bounds)).collect());
-    let setup = setup(&settings, &bundle);
-    let tally = Arc::default();
-    let site = Site { settings, bundle, setup, clock, tally, journal, shards };
-
+    let (site, journal_thread) = site(settings, bundle, engines.len())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let asked = Arc::new(AtomicBool::new(false));
     shutdown::watch(&runtime, asked.clone())?;
-    let listening = Arc::new(LinkHealth::default());
-    let alerting = Arc::new(LinkHealth::default());
+    let links = open_links(&site)?;
+    let (outlet, health) = (links.outlet.clone(), links.health.clone());
+    let node = Arc::new(NodeSlot::default());
+    node.show(first_view(&site, family), None);
+
+    let (routes, sources) = sources(&site)?;
+    let queues = routes.iter().map(|route| route.queue.clone()).collect();
+    let (slots, engine_threads, failing) = engine_threads(&site, engines, &links.client)?;
+    let undelivering = Arc::new(AtomicBool::new(false));
+    let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
+    let (watching, node_thread) = watch_node(&site, &links, &node, sinks, failing)?;
     let (hear_until, hear) = watch::channel(false);
     let (speak_until, speak) = watch::channel(false);
+    let speaking = poll(&site, links, routes, &node, &runtime, [hear, speak]);
 
-    let (in_client, in_link) = wire::open(&site.settings, "in", None)?;
-    let (out_client, out_link) = wire::open(&site.settings, "out", Some(publish::last_will(&site.settings)))?;
-    let outlet = Outlet::new(out_client);
-    let node = Arc::new(NodeSlot::default());
-    let (routes, sources) = sources(&site)?;
-    let (slots, engine_threads, engine_fails) = engine_threads(&site, engines, &in_client)?;
-    let undelivering = Arc::new(AtomicBool::new(false));
-    let (sinks, sink_threads) = sinks(&site, &outlet, &alerting, &undelivering)?;
-
-    node.show(first_view(&site, family), None);
-    let birth = {
-        let (node, settings) = (node.clone(), site.settings.clone());
-        move || publish::status(&settings, "online", &node.newest().0, clock.utc())
-    };
-    let queues = routes.iter().map(|route| route.queue.clone()).collect();
-    let listener = Listener { client: in_client, routes, health: listening.clone(), clock };
-    let alert_watcher = outlet.watcher(alerting.clone(), clock, birth);
-    runtime.spawn(wire::drive(in_link, listener, "in", hear));
-    let speaking = runtime.spawn(wire::drive(out_link, alert_watcher, "out", speak));
-
-    let parts = Parts {
-        settings: site.settings.clone(),
-        setup: site.setup.clone(),
-        clock,
-        tally: site.tally.clone(),
-        listening: listening.clone(),
-        alerting: alerting.clone(),
-        outlet: outlet.clone(),
-        journal: site.journal.clone(),
-        sinks,
-        engine_fails,
-    };
-    let left_open = open_alerts(&site.journal.reader()?, &site.journal)?;
-    let left_open = left_open
-        .into_iter()
-        .find(|a| a.bed == format!("{}/_node/{}", site.settings.site, site.settings.node));
-    let watch = Watch::new(parts, node.clone(), left_open);
-    let watching = Arc::new(AtomicBool::new(false));
-    let node_thread = {
-        let stop = watching.clone();
-        thread("node", move || watch.run(&stop))?
-    };
     let clusters = site.bundle.codebook.names.clone();
+    let threads = slots.len();
     tracing::info!(
         engine = family,
         model = site.bundle.id,
         config = site.setup.config_id,
-        threads = slots.len(),
+        threads,
         "started"
     );
     let threads = Threads {
         hear_until,
-        speak_until,
-        speaking,
         queues,
-        shards: site.shards,
         sources,
+        shards: site.shards,
         engines: engine_threads,
-        undelivering,
-        sinks: sink_threads,
         watching,
         node: node_thread,
         journal: site.journal,
+        undelivering,
+        sinks: sink_threads,
+        speak_until,
+        speaking,
         journal_thread,
         runtime,
     };
-    let shared = Shared {
-        settings: site.settings,
-        clock,
-        tally: site.tally,
-        slots,
-        node,
-        clusters,
-        links: [listening, alerting],
-        outlet,
-        asked,
-    };
+    let Site { settings, clock, tally, .. } = site;
+    let shared = Shared { settings, clock, tally, slots, node, clusters, links: health, outlet, asked };
     Ok(Running::new(shared, threads))
+}
+
+fn site(
+    settings: Arc<Settings>,
+    bundle: Arc<Bundle>,
+    engines: usize,
+) -> Result<(Site, JoinHandle<()>), DaemonError> {
+    let mut names = vec![MqttSink::NAME.to_owned()];
+    names.extend(settings.sinks.iter().map(|sink| sink.name.clone()));
+    let (journal, journal_thread) = Journal::open(&settings.journal.path, &names)?;
+    let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX / engines };
+    let shards = Shards((0..engines).map(|_| Shard::new(bounds)).collect());
+    let setup = setup(&settings, &bundle);
+    let (clock, tally) = (Clock::start(), Arc::default());
+    Ok((Site { settings, bundle, setup, clock, tally, journal, shards }, journal_thread))
+}
+
+fn open_links(site: &Site) -> Result<Links, DaemonError> {
+    let (client, in_link) = wire::open(&site.settings, "in", None)?;
+    let will = publish::last_will(&site.settings);
+    let (out_client, out_link) = wire::open(&site.settings, "out", Some(will))?;
+    Ok(Links { client, in_link, outlet: Outlet::new(out_client), out_link, health: Default::default() })
+}
+
+/// Begins to poll both links; gives the alerting one's task.
+fn poll(
+    site: &Site,
+    links: Links,
+    routes: Vec<Route>,
+    node: &Arc<NodeSlot>,
+    runtime: &tokio::runtime::Runtime,
+    [hear, speak]: [watch::Receiver<bool>; 2],
+) -> tokio::task::JoinHandle<()> {
+    let clock = site.clock;
+    let [listening, alerting] = links.health;
+    let (node, settings) = (node.clone(), site.settings.clone());
+    let birth = move || publish::status(&settings, "online", &node.newest().0, clock.utc());
+    let speaker = links.outlet.watcher(alerting, clock, birth);
+    let listener = Listener { client: links.client, routes, health: listening, clock };
+    runtime.spawn(wire::drive(links.in_link, listener, "in", hear));
+    runtime.spawn(wire::drive(links.out_link, speaker, "out", speak))
+}
+
+fn watch_node(
+    site: &Site,
+    links: &Links,
+    node: &Arc<NodeSlot>,
+    sinks: Vec<(String, Arc<SinkHealth>)>,
+    engine_fails: Vec<Arc<AtomicBool>>,
+) -> Result<(Arc<AtomicBool>, JoinHandle<()>), DaemonError> {
+    let place = format!("{}/_node/{}", site.settings.site, site.settings.node);
+    let left_open = open_alerts(&site.journal.reader()?, &site.journal)?;
+    let [listening, alerting] = links.health.clone();
+    let parts = Parts {
+        settings: site.settings.clone(),
+        setup: site.setup.clone(),
+        clock: site.clock,
+        tally: site.tally.clone(),
+        listening,
+        alerting,
+        outlet: links.outlet.clone(),
+        journal: site.journal.clone(),
+        sinks,
+        engine_fails,
+    };
+    let watch = Watch::new(parts, node.clone(), left_open.into_iter().find(|a| a.bed == place));
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    Ok((stop, thread("node", move || watch.run(&told))?))
 }
 
 fn first_view(site: &Site, family: &str) -> NodeView {
@@ -235,7 +265,7 @@ type Engines = (Vec<Arc<Slot>>, Vec<JoinHandle<()>>, Vec<Arc<AtomicBool>>);
 fn engine_threads(
     site: &Site,
     engines: Vec<Box<dyn Engine>>,
-    client: &rumqttc::v5::AsyncClient,
+    client: &AsyncClient,
 ) -> Result<Engines, DaemonError> {
     let reader = site.journal.reader()?;
     let open = open_alerts(&reader, &site.journal)?;
@@ -283,15 +313,10 @@ fn engine_threads(
 
 type Sinks = (Vec<(String, Arc<SinkHealth>)>, Vec<JoinHandle<()>>);
 
-fn sinks(
-    site: &Site,
-    outlet: &Outlet,
-    alerting: &Arc<LinkHealth>,
-    stop: &Arc<AtomicBool>,
-) -> Result<Sinks, DaemonError> {
+fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks, DaemonError> {
     let mqtt = MqttSink {
-        outlet: outlet.clone(),
-        health: alerting.clone(),
+        outlet: links.outlet.clone(),
+        health: links.health[1].clone(),
         seen_join: 0,
         reader: site.journal.reader()?,
         node: site.settings.node.clone(),

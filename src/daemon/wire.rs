@@ -13,7 +13,7 @@ use crate::config::{Broker, Settings};
 use contract::UtcMs;
 use contract::limits::PAYLOAD_BYTES_MAX;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, LastWill, Packet, Publish};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, LastWill, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use std::path::Path;
@@ -125,10 +125,8 @@ pub fn open(
 ) -> Result<(AsyncClient, EventLoop), DaemonError> {
     let broker = &settings.broker;
     let id = format!("wardbeat-{}-{}-{role}", settings.site, settings.node);
-    let host = match broker.url.host.contains(':') && !broker.url.tls {
-        true => format!("[{}]", broker.url.host),
-        false => broker.url.host.clone(),
-    };
+    let plain_v6 = broker.url.host.contains(':') && !broker.url.tls;
+    let host = if plain_v6 { format!("[{}]", broker.url.host) } else { broker.url.host.clone() };
     let mut options = MqttOptions::new(id, host, broker.url.port);
     options.set_keep_alive(Duration::from_secs(5));
     options.set_clean_start(true);
@@ -187,7 +185,10 @@ pub async fn drive(
                 tracing::info!(link = name, failures, "joined the broker");
                 failures = 0;
                 backoff.success();
-                if watcher.up() { continue } else { "no room for the subscriptions".to_owned() }
+                if watcher.up() {
+                    continue;
+                }
+                "no room for the subscriptions".to_owned()
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
             Ok(event) => {
@@ -232,12 +233,13 @@ impl Watcher for Listener {
 
     fn polled(&mut self, event: Event) {
         match event {
-            Event::Incoming(Packet::Publish(publish)) => self.heard(publish),
+            Event::Incoming(Packet::Publish(publish)) => self.heard(&publish),
             Event::Incoming(Packet::SubAck(ack)) => {
-                for (code, route) in ack.return_codes.iter().zip(&self.routes) {
-                    if !matches!(code, rumqttc::v5::mqttbytes::v5::SubscribeReasonCode::Success(_)) {
-                        tracing::error!(filter = route.filter, ?code, "the broker refuses the subscription");
-                    }
+                let refused = ack.return_codes.iter().zip(&self.routes);
+                for (code, route) in
+                    refused.filter(|(code, _)| !matches!(code, SubscribeReasonCode::Success(_)))
+                {
+                    tracing::error!(filter = route.filter, ?code, "the broker refuses the subscription");
                 }
                 self.health.up(self.clock.utc());
             }
@@ -252,7 +254,7 @@ impl Watcher for Listener {
 }
 
 impl Listener {
-    fn heard(&self, publish: Publish) {
+    fn heard(&self, publish: &Publish) {
         self.health.bytes.fetch_add(publish.payload.len() as u64, Ordering::Relaxed);
         let topic = String::from_utf8(publish.topic.to_vec()).ok();
         let route = topic.as_deref().and_then(|t| self.routes.iter().find(|r| matches(&r.filter, t)));

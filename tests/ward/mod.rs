@@ -1,0 +1,181 @@
+//! A small ward for whole-process tests: a monitor that publishes sinus rhythm, a listener that remembers what it
+//! heard, settings that fit both. Waits are on conditions with a deadline.
+
+#![allow(dead_code)] // Each test binary uses its own part.
+
+use contract::{BedId, Flags, Frame, FrameParts, LeadId, Mode, Ratio, UtcMs, topic};
+use patient::{Lead, Patient, Profile};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
+use rumqttc::v5::{Client, Event, MqttOptions};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wardbeat::config::{BrokerUrl, Settings, Source};
+
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits for a condition; panics with `what` where it does not come.
+pub fn until(what: &str, mut met: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !met() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn bed(name: &str) -> BedId {
+    BedId::new(&format!("site1/icu/{name}")).expect("valid")
+}
+
+/// Settings for a broker at `port` and a journal in `folder`.
+pub fn settings(port: u16, folder: &Path) -> Settings {
+    let source = |leaf: &str, decoder: &str| Source {
+        topic: format!("wardbeat/v1/+/+/+/{leaf}"),
+        decoder: decoder.into(),
+        options: contract::Options::default(),
+    };
+    let mut settings = Settings::default();
+    settings.broker.url = BrokerUrl { host: "127.0.0.1".into(), port, tls: false };
+    settings.sources = vec![source("#", "json"), source("wave/bin", "packed")];
+    settings.journal.path = folder.join("journal.sqlite");
+    settings.threads = 2;
+    settings
+}
+
+/// A connection that remembers everything published below `filter`.
+pub struct Listener {
+    heard: Arc<Mutex<Vec<Publish>>>,
+    client: Client,
+}
+
+fn connect(port: u16, name: &str) -> (Client, rumqttc::v5::Connection) {
+    let mut options = MqttOptions::new(name, "127.0.0.1", port);
+    options.set_max_packet_size(Some(8 << 20));
+    options.set_keep_alive(Duration::from_secs(5));
+    Client::new(options, 4_096)
+}
+
+impl Listener {
+    pub fn new(port: u16, name: &str, filter: &str) -> Self {
+        let (client, mut connection) = connect(port, name);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (ears, voice, filter) = (heard.clone(), client.clone(), filter.to_owned());
+        let joined = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = joined.clone();
+        std::thread::spawn(move || {
+            for polled in connection.iter() {
+                match polled {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        let _ = voice.try_subscribe(filter.clone(), QoS::AtLeastOnce);
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                        told.store(true, std::sync::atomic::Ordering::Release);
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        ears.lock().expect("whole").push(publish);
+                    }
+                    Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+                    Ok(_) => {}
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
+            }
+        });
+        until("the listener joins", || joined.load(std::sync::atomic::Ordering::Acquire));
+        Self { heard, client }
+    }
+
+    /// Everything heard on topics that end with `leaf`, as JSON; an empty payload is null.
+    pub fn json(&self, leaf: &str) -> Vec<(String, serde_json::Value)> {
+        let heard = self.heard.lock().expect("whole");
+        let told = heard.iter().map(|p| (String::from_utf8_lossy(&p.topic).into_owned(), p.payload.clone()));
+        told.filter(|(topic, _)| topic.ends_with(leaf))
+            .map(|(topic, payload)| (topic, serde_json::from_slice(&payload).unwrap_or_default()))
+            .collect()
+    }
+
+    /// The last publish on `topic`.
+    pub fn last(&self, topic: &str) -> Option<Publish> {
+        let heard = self.heard.lock().expect("whole");
+        heard.iter().rev().find(|p| p.topic == topic.as_bytes()).cloned()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.client.try_disconnect();
+    }
+}
+
+/// A bedside monitor with lead II at 250 Hz, a frame a second of sample time.
+pub struct Monitor {
+    bed: BedId,
+    patient: Patient,
+    epoch: u32,
+    second: u64,
+}
+
+impl Monitor {
+    pub fn new(name: &str, seed: u64) -> Self {
+        let patient = Patient::new(seed, Profile::default());
+        Self { bed: bed(name), patient, epoch: seed as u32 + 1, second: 0 }
+    }
+
+    /// The next second as a JSON frame.
+    pub fn frame(&mut self) -> Vec<u8> {
+        let n0 = self.second * 250;
+        let samples_mv = self.patient.samples(250.0, n0, 250, &[Lead::II]).remove(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
+        let parts = FrameParts {
+            bed: self.bed.clone(),
+            epoch: self.epoch,
+            seq: self.second as u32,
+            n0,
+            rate: Ratio::hz(250).expect("valid"),
+            t0: Some(UtcMs(now)),
+            flags: Flags { first: self.second == 0, ..Flags::default() },
+            mode: Mode::Test,
+            leads: vec![LeadId::new("II").expect("valid")],
+            samples_mv,
+        };
+        self.second += 1;
+        decoder_json::encode(&Frame::new(parts).expect("valid"), decoder_json::Unit::Millivolt)
+    }
+
+    pub fn topic(&self) -> String {
+        topic::of(&self.bed, topic::WAVE_JSON)
+    }
+}
+
+/// A connection that publishes.
+pub struct Voice(Client);
+
+impl Voice {
+    pub fn new(port: u16, name: &str) -> Self {
+        let (client, mut connection) = connect(port, name);
+        std::thread::spawn(move || {
+            for polled in connection.iter() {
+                match polled {
+                    Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+                    Ok(_) => {}
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
+            }
+        });
+        Self(client)
+    }
+
+    pub fn say(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.0.publish(topic, QoS::AtLeastOnce, false, payload.into()).expect("link is up");
+    }
+
+    pub fn keep(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.0.publish(topic, QoS::AtLeastOnce, true, payload.into()).expect("link is up");
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        let _ = self.0.try_disconnect();
+    }
+}
