@@ -83,6 +83,7 @@ fn frames_become_findings_state_and_silence_an_alert() {
     let status = "wardbeat/v1/site1/_node/node-a/status";
     let state = || serde_json::from_slice::<serde_json::Value>(&listener.last(status)?.payload).ok();
     assert_eq!(state().expect("a status")["state"], "online");
+    until("every frame is heard", || scene.running().counters().frames_in == 35);
     let counters = scene.running.take().expect("runs").stop();
     assert_eq!(counters.frames_in, 35);
     until("the farewell", || state().is_some_and(|s| s["state"] == "stopped"));
