@@ -104,6 +104,9 @@ pub enum Error {
     /// A bed whose plan cannot be published.
     #[error("bed {0} {1}")]
     Bed(BedId, String),
+    /// A recording that cannot be published.
+    #[error("record {0}: {1}")]
+    Record(String, String),
     /// No connection.
     #[error("no broker at {broker}: {why}")]
     Connect {

@@ -1,5 +1,6 @@
 //! Where samples come from: a recording held in memory, or anything that can answer by sample index.
 
+use crate::Error;
 use contract::{LeadId, Ratio};
 use std::sync::Arc;
 
@@ -36,10 +37,37 @@ impl Recorded {
     /// A recording whose leads lie one after the other in `samples_mv`; NaN = missing. `None` if there is no lead,
     /// no sample, or the leads' lengths differ.
     #[must_use]
-    pub fn new(leads: Vec<LeadId>, rate: Ratio, samples_mv: Vec<f32>, looped: bool) -> Option<Self> {
+    pub fn new(leads: Vec<LeadId>, rate: Ratio, samples_mv: Vec<f32>) -> Option<Self> {
         let even =
             !leads.is_empty() && !samples_mv.is_empty() && samples_mv.len().is_multiple_of(leads.len());
-        even.then(|| Self { leads, rate, samples_mv: samples_mv.into(), start: 0, looped })
+        even.then(|| Self { leads, rate, samples_mv: samples_mv.into(), start: 0, looped: false })
+    }
+
+    /// The voltages of a WFDB record; other signals (pressures, plethysmograms) are left out.
+    ///
+    /// # Errors
+    /// [`Error::Record`] if it holds no voltage, two signals of one name, or a rate that a frame cannot carry.
+    pub fn of(record: &recordings::Record) -> Result<Self, Error> {
+        let refuse = |why: String| Error::Record(record.name.clone(), why);
+        let rate = record.rate().map_err(|e| refuse(e.to_string()))?;
+        let (mut leads, mut samples_mv) = (Vec::new(), Vec::new());
+        for (i, signal) in record.signals.iter().enumerate() {
+            if !record.extend_mv(i, 0..record.length, &mut samples_mv) {
+                continue;
+            }
+            let lead = LeadId::new(&signal.name).map_err(|e| refuse(e.to_string()))?;
+            if leads.contains(&lead) {
+                return Err(refuse(format!("two signals are named {lead}")));
+            }
+            leads.push(lead);
+        }
+        Self::new(leads, rate, samples_mv).ok_or_else(|| refuse("no signal is a voltage".into()))
+    }
+
+    /// The same recording, again and again without end.
+    #[must_use]
+    pub fn looped(self) -> Self {
+        Self { looped: true, ..self }
     }
 
     /// The same recording, beginning at sample `start` (counted round).
@@ -87,18 +115,18 @@ impl Signal for Recorded {
 mod tests {
     use super::*;
 
-    fn recorded(looped: bool) -> Recorded {
+    fn recorded() -> Recorded {
         let leads = ["II", "V1"].map(|n| LeadId::new(n).expect("valid")).to_vec();
         let samples = (0..10).map(|i| i as f32).collect();
-        Recorded::new(leads, Ratio::hz(100).expect("valid"), samples, looped).expect("even")
+        Recorded::new(leads, Ratio::hz(100).expect("valid"), samples).expect("even")
     }
 
     #[test]
     fn a_looped_recording_goes_on_where_it_began() {
         let mut out = [0.0; 14];
-        recorded(true).starting_at(3).read(9, 7, &mut out);
+        recorded().looped().starting_at(3).read(9, 7, &mut out);
         assert_eq!(out.map(|v| v as u8), [2, 3, 4, 0, 1, 2, 3, 7, 8, 9, 5, 6, 7, 8]);
-        assert_eq!(recorded(true).length(), None);
-        assert_eq!(recorded(false).starting_at(3).length(), Some(2));
+        assert_eq!(recorded().looped().length(), None);
+        assert_eq!(recorded().starting_at(3).length(), Some(2));
     }
 }

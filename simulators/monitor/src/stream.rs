@@ -130,8 +130,8 @@ impl Stream {
         self.frame += 1;
         let end = self.end.unwrap_or(u64::MAX);
         let (n0, n1) = (self.index_at(k), self.index_at(k + 1).min(end));
-        let rate = self.plan.signal.rate();
-        let at_s = n0 as f64 / rate.as_f64();
+        // By frame, not by sample: at an odd rate the first sample lies a little before the frame's nominal start.
+        let at_s = k as f64 * f64::from(self.frame_ms) / 1_000.0;
         let mut random = Random::of(self.faults.seed, self.place, k);
         // Always the same number of draws in the same order, so that one fault's share leaves the others alone.
         let draws: [f64; 8] = std::array::from_fn(|_| random.unit());
@@ -239,7 +239,6 @@ impl Stream {
         let mut delays = vec![first];
         if duplicate < self.faults.duplicate {
             delays.push(first + frame.mul_f64(0.5));
-            self.report.frames_duplicated += 1;
         }
         delays
     }

@@ -1,7 +1,7 @@
 use super::*;
 use broker::Broker;
 use contract::{BedId, Birth, Decoder, Frame, Heard, LeadId, Link, Mode, Ratio, UtcMs};
-use rumqttc::v5::{AsyncClient, Event, MqttOptions, mqttbytes::QoS, mqttbytes::v5::Packet};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions, mqttbytes::QoS, mqttbytes::v5::Packet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,52 +19,25 @@ impl Ear {
     async fn open(port: u16) -> Self {
         let mut options = MqttOptions::new(format!("ear-{:?}", Instant::now()), "127.0.0.1", port);
         options.set_max_packet_size(Some(2 << 20));
-        let (client, mut events) = AsyncClient::new(options, 10);
+        let (client, events) = AsyncClient::new(options, 10);
         client.subscribe("wardbeat/v1/#", QoS::AtLeastOnce).await.expect("queued");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (ready, subscribed) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn({
-            let heard = heard.clone();
-            async move {
-                let (mut json, mut packed) =
-                    (decoder_json::JsonDecoder::default(), decoder_packed::PackedDecoder);
-                let mut ready = Some(ready);
-                loop {
-                    match events.poll().await.expect("connected") {
-                        Event::Incoming(Packet::SubAck(_)) => drop(ready.take()),
-                        Event::Incoming(Packet::Publish(p)) => {
-                            let topic = String::from_utf8_lossy(&p.topic);
-                            let binary = topic.ends_with(contract::topic::WAVE_BIN);
-                            let decoder: &mut dyn Decoder = if binary { &mut packed } else { &mut json };
-                            let found = decoder.decode(&topic, &p.payload, UtcMs(0)).expect("well formed");
-                            heard.lock().expect("not poisoned").extend(found);
-                        }
-                        _ => {}
-                    }
-                    // Keeps the client, and with it the request channel, alive.
-                    let _ = &client;
-                }
-            }
-        });
-        // The sender is dropped, not used, when the subscription stands.
-        let _ = tokio::time::timeout(PATIENCE, subscribed).await.expect("subscribed in time");
+        let task = tokio::spawn(listen(events, client, heard.clone(), ready));
+        tokio::time::timeout(PATIENCE, subscribed).await.expect("in time").expect("subscribed");
         Self { heard, task }
     }
 
     /// Waits until `enough` and returns what was heard.
     async fn until(&self, enough: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
-        let all = async {
-            loop {
-                if let Some(found) = Some(self.heard.lock().expect("not poisoned")).filter(|h| enough(h)) {
-                    return found.clone();
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let heard = tokio::time::timeout(PATIENCE, all).await;
-        heard.unwrap_or_else(|_| {
-            panic!("not heard in time: {} messages", self.heard.lock().expect("ok").len())
-        })
+        let deadline = Instant::now() + PATIENCE;
+        let mut found = Vec::new();
+        while !enough(&found) {
+            assert!(Instant::now() < deadline, "not heard in time: {} messages", found.len());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            found.clone_from(&self.heard.lock().expect("not poisoned"));
+        }
+        found
     }
 
     /// Waits for the goodbye of every bed, which comes after its last frame.
@@ -82,6 +55,33 @@ impl Ear {
     }
 }
 
+/// Decodes what comes; the client is held so that its request channel stays open.
+async fn listen(
+    mut events: EventLoop,
+    _client: AsyncClient,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    ready: tokio::sync::oneshot::Sender<()>,
+) {
+    let mut json = decoder_json::JsonDecoder::default();
+    let mut ready = Some(ready);
+    loop {
+        match events.poll().await.expect("connected") {
+            Event::Incoming(Packet::SubAck(_)) => {
+                ready.take().expect("one subscription").send(()).expect("awaited");
+            }
+            Event::Incoming(Packet::Publish(p)) => {
+                let topic = String::from_utf8_lossy(&p.topic);
+                let binary = topic.ends_with(contract::topic::WAVE_BIN);
+                let decoder: &mut dyn Decoder =
+                    if binary { &mut decoder_packed::PackedDecoder } else { &mut json };
+                let found = decoder.decode(&topic, &p.payload, UtcMs(0)).expect("well formed");
+                heard.lock().expect("not poisoned").extend(found);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn bed(i: usize) -> BedId {
     BedId::new(&format!("site1/icu/b{i:02}")).expect("valid")
 }
@@ -95,7 +95,7 @@ fn recorded(bed: usize, seconds: u64) -> Recorded {
     let rate = Ratio::new(125, 2).expect("valid");
     let length = rate.samples_in(seconds);
     let value = |i: u64| if i % 97 == 5 { f32::NAN } else { (i as f32 * 0.37 + bed as f32).sin() * 1.3 };
-    Recorded::new(leads(), rate, (0..2 * length).map(value).collect(), false).expect("even")
+    Recorded::new(leads(), rate, (0..2 * length).map(value).collect()).expect("even")
 }
 
 fn plans(beds: usize, seconds: u64) -> Vec<BedPlan> {
@@ -132,26 +132,23 @@ async fn every_sample_arrives_in_every_dialect_and_is_accounted_for() {
         assert_eq!(frames.len(), 33, "{dialect:?}");
         assert_eq!((report.frames_sent, report.frames_accepted, report.frames_measured), (33, 33, 33));
         assert_eq!((report.samples_sent, report.reconnects, report.frames_unsent), (3 * 2 * 687, 0, 0));
-        for bed_report in &report.per_bed {
-            let place: usize = bed_report.bed.place()[1..].parse().expect("a number");
-            let mut out = vec![0.0; 2 * 687];
-            recorded(place, 11).read(0, 687, &mut out);
-            for frame in frames.iter().filter(|f| *f.bed() == bed_report.bed) {
-                let (n0, length) = (frame.parts().n0 as usize, frame.length());
-                for lead in 0..2 {
-                    let sent = &out[lead * 687 + n0..][..length];
-                    let tolerance = if i < 3 { 0.0 } else { 5.1e-4 };
-                    let same =
-                        |(a, b): (&f32, &f32)| (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance;
-                    assert!(
-                        sent.iter().zip(frame.lead_mv(lead)).all(same),
-                        "{dialect:?} {} {n0}",
-                        frame.bed()
-                    );
-                }
-            }
+        let tolerance = if i < 3 { 0.0 } else { 5.1e-4 };
+        for frame in frames {
+            assert!(as_recorded(frame, tolerance), "{dialect:?} {} {}", frame.bed(), frame.parts().n0);
         }
     }
+}
+
+/// Whether the frame holds what [`recorded`] gives for its bed and place in time.
+fn as_recorded(frame: &Frame, tolerance: f32) -> bool {
+    let place: usize = frame.bed().place()[1..].parse().expect("a number");
+    let mut all = vec![0.0; 2 * 687];
+    recorded(place, 11).read(0, 687, &mut all);
+    let same = |(a, b): (&f32, &f32)| (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance;
+    (0..2).all(|lead| {
+        let sent = &all[lead * 687 + frame.parts().n0 as usize..][..frame.length()];
+        sent.iter().zip(frame.lead_mv(lead)).all(same)
+    })
 }
 
 #[tokio::test]
@@ -270,10 +267,7 @@ async fn stopping_flushes_and_says_goodbye() {
     let broker = Broker::start().expect("a broker");
     let ear = Ear::open(broker.port()).await;
     let (stop, stopped) = watch::channel(false);
-    let looped = |i| {
-        let signal = Recorded { looped: true, ..recorded(i, 2) };
-        BedPlan::new(bed(i), Box::new(signal))
-    };
+    let looped = |i| BedPlan::new(bed(i), Box::new(recorded(i, 2).looped()));
     let monitor = Monitor::new((0..4).map(looped).collect(), options(&broker)).expect("valid");
     let run = tokio::spawn(monitor.run(stopped));
     ear.until(|h| frames(h).len() > 40).await;
