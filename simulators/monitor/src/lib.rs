@@ -8,6 +8,7 @@
 //! Who calls it: `wardbeat demo`, the end-to-end tests, the program `monitor`.
 
 mod gateway;
+mod generated;
 mod link;
 mod options;
 mod plan;
@@ -16,6 +17,7 @@ mod report;
 mod signal;
 mod stream;
 
+pub use generated::Generated;
 pub use options::{Dialect, Error, Faults, Options};
 pub use plan::{Act, BedPlan, Trouble};
 pub use report::{BedReport, Report};

@@ -1,6 +1,6 @@
 //! One bed: its signal, its patient, and what happens to it when.
 
-use crate::Signal;
+use crate::{Error, Signal};
 use contract::{BedId, LeadId, Mode};
 
 /// What a script does to a bed. Times are seconds of the bed's own signal, from sample 0.
@@ -41,6 +41,24 @@ impl Act {
     }
 }
 
+impl std::str::FromStr for Act {
+    type Err = Error;
+
+    /// `silent 20 32`, `off V1 10` or `off V1 10 25`, in seconds of signal.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let fault =
+            || Error::Options(format!("{text:?} is not \"silent FROM TO\" or \"off LEAD FROM [TO]\""));
+        let second = |word: &str| word.parse::<f64>().ok().filter(|s| s.is_finite()).ok_or_else(fault);
+        let lead = |name: &str| LeadId::new(name).map_err(|_| fault());
+        match text.split_whitespace().collect::<Vec<_>>()[..] {
+            ["silent", from, to] => Ok(Self::silent(second(from)?, second(to)?)),
+            ["off", name, from] => Ok(Self::lead_off(lead(name)?, second(from)?, None)),
+            ["off", name, from, to] => Ok(Self::lead_off(lead(name)?, second(from)?, Some(second(to)?))),
+            _ => Err(fault()),
+        }
+    }
+}
+
 /// One bed of the simulated ward.
 pub struct BedPlan {
     /// The bed.
@@ -62,5 +80,22 @@ impl BedPlan {
     #[must_use]
     pub fn new(bed: BedId, signal: Box<dyn Signal>) -> Self {
         Self { bed, signal, patient: None, paced: false, mode: Mode::Demo, script: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_read_from_words() {
+        let act = |text: &str| text.parse::<Act>().ok();
+        let v1 = LeadId::new("V1").expect("valid");
+        assert_eq!(act("silent 20 32"), Some(Act::silent(20.0, 32.0)));
+        assert_eq!(act("off V1 10"), Some(Act::lead_off(v1, 10.0, None)));
+        assert_eq!(act("off V1 10 12.5"), Some(Act::lead_off(v1, 10.0, Some(12.5))));
+        for bad in ["", "silent", "silent x 3", "off", "fall 1 2", "silent 1 NaN"] {
+            assert_eq!(act(bad), None, "{bad:?} was accepted");
+        }
     }
 }

@@ -178,13 +178,13 @@ impl Stream {
     fn measure(&mut self, k: u64, n0: u64, length: usize, at_s: f64, anchor: Anchor) -> Frame {
         let mut samples_mv = vec![f32::NAN; self.leads.len() * length];
         self.plan.signal.read(n0, length, &mut samples_mv);
-        let off = self.leads_off(n0, at_s);
+        let off = self.leads_off(at_s);
         for &lead in &off {
             samples_mv[lead * length..(lead + 1) * length].fill(f32::NAN);
         }
-        if !off.is_empty() {
-            self.report.frames_lead_off += 1;
-        }
+        // What the source itself knows to be off keeps the samples that it gives.
+        let lead_off = !off.is_empty() || !self.plan.signal.leads_off(n0).is_empty();
+        self.report.frames_lead_off += u64::from(lead_off);
         let parts = FrameParts {
             bed: self.plan.bed.clone(),
             epoch: self.report.epoch_number,
@@ -195,7 +195,7 @@ impl Stream {
             flags: Flags {
                 first: k == 0,
                 gap_before: self.gap,
-                lead_off: !off.is_empty(),
+                lead_off,
                 clock_unsynchronised: false,
                 paced: self.plan.paced,
             },
@@ -206,7 +206,7 @@ impl Stream {
         Frame::new(parts).expect("signals give finite samples, checked lengths and distinct leads")
     }
 
-    fn leads_off(&self, n0: u64, at_s: f64) -> Vec<usize> {
+    fn leads_off(&self, at_s: f64) -> Vec<usize> {
         let named = self.plan.signal.leads();
         let mut off: Vec<usize> = self
             .scripted(at_s)
@@ -216,7 +216,6 @@ impl Stream {
             })
             .collect();
         off.extend(self.off.filter(|(_, until)| at_s < *until).map(|(lead, _)| lead));
-        off.extend(self.plan.signal.leads_off(n0));
         off.sort_unstable();
         off.dedup();
         off
