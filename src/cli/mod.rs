@@ -7,8 +7,12 @@
 
 mod check;
 mod completions;
+mod evaluate;
+mod fit_clusters;
 mod live;
+mod progress;
 mod run;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +46,12 @@ enum Command {
     Run(run::Args),
     /// Checks a config and reports all of its faults at once.
     Check(check::Args),
+    /// Trains the network on PTB-XL.
+    Train(train::Args),
+    /// Fits clusters to trained weights and writes a bundle.
+    FitClusters(fit_clusters::Args),
+    /// Judges a bundle on records it never saw.
+    Evaluate(evaluate::Args),
     /// Prints completions for a shell.
     Completions(completions::Args),
 }
@@ -69,6 +79,9 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::FitClusters(args) => fit_clusters::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())

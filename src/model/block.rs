@@ -375,7 +375,7 @@ impl CustomOp2 for BlockOp {
 mod tests {
     use super::*;
     use crate::model::norm::{EPSILON, NormRelu};
-    use candle_core::{D, Device, Var};
+    use candle_core::{Device, Var};
     use rand::{Rng, SeedableRng};
 
     fn random(n: usize, seed: u64) -> Vec<f32> {

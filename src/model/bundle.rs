@@ -141,6 +141,17 @@ impl Bundle {
         Ok(Self { manifest, codebook, id, card: files.card.into(), weights, network })
     }
 
+    /// A bundle that is being made: its parts fit each other, its files are not written yet.
+    #[must_use]
+    pub fn from_parts(
+        manifest: Manifest,
+        weights: Arrays,
+        codebook: Codebook,
+        network: Arc<Network>,
+    ) -> Self {
+        Self { manifest, codebook, id: "m-unsaved".into(), card: String::new(), weights, network }
+    }
+
     /// Reads a bundle's folder.
     ///
     /// # Errors
@@ -178,6 +189,12 @@ impl Bundle {
         )?;
         arrays::write(&folder.join("codebook.safetensors"), &codebook.to_bytes()?)?;
         arrays::write(&folder.join("CARD.md"), card.as_bytes())
+    }
+
+    /// The packed network, shared by engines.
+    #[must_use]
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
     }
 
     /// The bundle compiled into the binary (`models/ptbxl`).

@@ -3,12 +3,20 @@
 //! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
 //! bundles and reports. Signals go through the very pipeline that runs live.
 //! What it never does: sockets, clocks, anything a running ward needs.
-//! Door: [`train`], [`dataset`]; called by `cli` only.
+//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate); called by `cli` only.
 
 pub mod dataset;
+pub mod evaluate;
+pub mod fit_clusters;
+mod kmeans;
 mod leads;
+mod logistic;
+mod metrics;
+mod naming;
 mod optimise;
+mod reading;
 pub mod train;
+mod validate;
 
 pub use leads::LEAD_SETS;
 
@@ -41,6 +49,12 @@ pub enum WorkshopError {
     /// The loss is no longer a number.
     #[error("the loss is not finite after {0} steps; start again with another seed")]
     Diverged(u64),
+    /// A JSON file.
+    #[error("JSON: {0}")]
+    Json(String),
+    /// The forest library.
+    #[error("random forest: {0}")]
+    Forest(String),
     /// A checkpoint of another run.
     #[error("{}: belongs to another run ({found}; wanted {wanted}); choose another folder or the same settings", path.display())]
     OtherRun {

@@ -2,15 +2,18 @@
 
 use super::WorkshopError;
 use super::dataset::{LENGTH, PtbXl};
-use super::leads::{draw_mask, flag};
+use super::leads::{LEAD_SETS, draw_mask, flag};
 use super::optimise::{AdamW, average, one_cycle};
-use crate::model::{Architecture, Arrays, LEADS, Net, arrays};
+use super::validate::macro_auroc;
+use crate::model::{Architecture, Arrays, LEADS, Net, Network, arrays, fold};
 use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Records a step.
 const BATCH: usize = 64;
@@ -30,12 +33,14 @@ pub struct Plan {
     pub seed: u64,
     /// Folds trained on.
     pub train_folds: Vec<u8>,
+    /// Fold for choices: judged after every epoch, never trained on.
+    pub choose_fold: u8,
     /// Go on from the last checkpoint.
     pub resume: bool,
 }
 
 /// What one epoch showed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Epochs done.
     pub done: u32,
@@ -43,6 +48,27 @@ pub struct Epoch {
     pub loss: f64,
     /// Mean loss of the auxiliary statements.
     pub auxiliary_loss: f64,
+    /// Macro AUROC of the averaged weights on the fold for choices: 12 leads, lead II.
+    pub validation: [f64; 2],
+}
+
+/// What `train` leaves for `fit-clusters` beside the weights (`training.json`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The network's shape.
+    pub network: Architecture,
+    /// Seed of weights, order, masks and augmentation.
+    pub seed: u64,
+    /// Passes over the training folds.
+    pub epochs: u32,
+    /// Folds trained on.
+    pub train_folds: Vec<u8>,
+    /// Fold for choices.
+    pub choose_fold: u8,
+    /// Records trained on.
+    pub records: usize,
+    /// Each epoch, as far as this run saw it.
+    pub history: Vec<Epoch>,
 }
 
 /// One run: the network, its optimiser, the averaged weights.
@@ -53,6 +79,7 @@ pub struct Run<'a> {
     net: Net,
     adam: AdamW,
     mean: Vec<Vec<f32>>,
+    history: Vec<Epoch>,
 }
 
 /// One batch, ready for the network.
@@ -91,7 +118,7 @@ impl<'a> Run<'a> {
         }
         let net = Net::new(Architecture::default(), set.statements.len(), plan.seed)?;
         let mean = net.state()?;
-        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean };
+        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean, history: Vec::new() };
         if run.plan.resume {
             run.load()?;
         }
@@ -108,18 +135,6 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn epochs_done(&self) -> u32 {
         (self.adam.steps / self.steps_per_epoch()) as u32
-    }
-
-    /// The averaged weights, as [`Net::state`]: the model so far.
-    #[must_use]
-    pub fn averaged(&self) -> &[Vec<f32>] {
-        &self.mean
-    }
-
-    /// The network's shape.
-    #[must_use]
-    pub fn shape(&self) -> &Architecture {
-        &self.net.shape
     }
 
     /// Augmented copy of one record into `x` (`[time, lead]`).
@@ -239,9 +254,46 @@ impl<'a> Run<'a> {
             ));
             bar.inc(1);
         }
-        self.save()?;
+        let network = Arc::new(Network::new(self.net.shape.clone(), &self.weights())?);
+        let judge = |set: usize| macro_auroc(&network, self.set, self.plan.choose_fold, LEAD_SETS[set].1);
         let n = steps as f64;
-        Ok(Epoch { done: self.epochs_done(), loss: sums[0] / n, auxiliary_loss: sums[1] / n })
+        let shown = Epoch {
+            done: self.epochs_done(),
+            loss: sums[0] / n,
+            auxiliary_loss: sums[1] / n,
+            validation: [judge(0)?, judge(4)?],
+        };
+        self.history.push(shown);
+        self.save()?;
+        Ok(shown)
+    }
+
+    /// The averaged weights, folded for inference.
+    #[must_use]
+    pub fn weights(&self) -> Arrays {
+        fold(&self.net.shape, &self.mean)
+    }
+
+    /// Writes `weights.safetensors` and `training.json` beside the checkpoint.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn finish(&self) -> Result<Training, WorkshopError> {
+        let training = Training {
+            network: self.net.shape.clone(),
+            seed: self.plan.seed,
+            epochs: self.plan.epochs,
+            train_folds: self.plan.train_folds.clone(),
+            choose_fold: self.plan.choose_fold,
+            records: self.records.len(),
+            history: self.history.clone(),
+        };
+        let out = &self.plan.out;
+        let bytes = arrays::to_bytes(&self.weights(), arrays::Notes::new())?;
+        arrays::write(&out.join("weights.safetensors"), &bytes)?;
+        let text = serde_json::to_string_pretty(&training).map_err(|e| WorkshopError::Json(e.to_string()))?;
+        arrays::write(&out.join("training.json"), (text + "\n").as_bytes())?;
+        Ok(training)
     }
 
     fn checkpoint(&self) -> PathBuf {
@@ -258,7 +310,12 @@ impl<'a> Run<'a> {
             self.records.len(),
             self.set.statements.len()
         );
-        arrays::Notes::from([("run".into(), note), ("steps".into(), self.adam.steps.to_string())])
+        let history = serde_json::to_string(&self.history).unwrap_or_default();
+        arrays::Notes::from([
+            ("run".into(), note),
+            ("steps".into(), self.adam.steps.to_string()),
+            ("history".into(), history),
+        ])
     }
 
     fn save(&self) -> Result<(), WorkshopError> {
@@ -302,6 +359,7 @@ impl<'a> Run<'a> {
                 .map(|(_, (_, v))| v.clone())
                 .collect()
         };
+        self.history = notes.get("history").and_then(|h| serde_json::from_str(h).ok()).unwrap_or_default();
         self.net.set_state(&group("net"))?;
         self.mean = group("mean");
         self.adam = AdamW {

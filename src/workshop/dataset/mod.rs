@@ -1,7 +1,9 @@
 //! Recordings as labelled sets.
 
+mod ludb;
 mod ptbxl;
 
+pub use ludb::{Annotated, Wave, read_ludb};
 pub use ptbxl::{CLASSES, LENGTH, Labels, PtbXl};
 
 use std::path::PathBuf;

@@ -1,0 +1,79 @@
+//! `wardbeat evaluate`: what a bundle is worth on records it never saw.
+
+use super::Failure;
+use super::progress::{Progress, bar};
+use crate::model::{Bundle, arrays};
+use crate::workshop::dataset::PtbXl;
+use crate::workshop::evaluate::{Figures, card, evaluate, pieces};
+use std::path::{Path, PathBuf};
+
+/// Judges a bundle on PTB-XL's test fold.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card"
+)]
+pub(super) struct Args {
+    /// Folder of PTB-XL.
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder of the bundle; by default the one in the program.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Writes the figures as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Writes the bundle's CARD.md anew, with these figures.
+    #[arg(long, requires = "model")]
+    card: bool,
+    /// The fold to judge; the two before it were kept from training.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
+    fold: u8,
+    /// Only the first N records of each fold.
+    #[arg(long)]
+    records: Option<usize>,
+}
+
+fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), Failure> {
+    let names = ["manifest.json", "weights.safetensors", "codebook.safetensors"];
+    let bytes = names.map(|name| arrays::read(&folder.join(name)));
+    let mut files = Vec::new();
+    for (name, bytes) in names.iter().zip(&bytes) {
+        files.push((*name, bytes.as_ref().map_err(Clone::clone)?.as_slice()));
+    }
+    arrays::write(&folder.join("CARD.md"), card(bundle, figures, &files).as_bytes())?;
+    Ok(())
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let bundle = match &args.model {
+        Some(folder) => Bundle::read(folder)?,
+        None => Bundle::embedded()?,
+    };
+    let progress = bar(0, "reading records");
+    let set = PtbXl::read(&args.data, args.records, &progress)?;
+    let choose = if args.fold == 1 { 10 } else { args.fold - 1 };
+    let train: Vec<u8> = (1..=10).filter(|f| *f != args.fold && *f != choose).collect();
+    let forests = bar(pieces(bundle.manifest.classes.len()), "forests");
+    let figures = evaluate(&bundle, &set, &train, args.fold, &|line| match line {
+        "" => forests.inc(1),
+        line => forests.say(line),
+    })?;
+    forests.finish_and_clear();
+    println!("leads     macro AUROC");
+    for (name, f) in &figures.leads {
+        println!("{name:<9} {:.4}", f.auroc_macro);
+    }
+    println!(
+        "forest agrees with the network in {:.2} % of labels (kappa {:.3}; floor {:.1} %)",
+        figures.forest_agreement * 100.0,
+        figures.kappa,
+        figures.majority_agreement * 100.0
+    );
+    if let Some(path) = &args.json {
+        arrays::write(path, serde_json::to_string_pretty(&figures)?.as_bytes())?;
+    }
+    if let (true, Some(folder)) = (args.card, &args.model) {
+        write_card(folder, &bundle, &figures)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The model card: what the bundle is, what it is worth, what it must not be used for.
+
+use super::Figures;
+use crate::model::{Bundle, sha256_hex};
+use crate::workshop::LEAD_SETS;
+use std::fmt::Write;
+
+const CARD: &str = include_str!("card.md");
+
+fn lead_table(figures: &Figures) -> String {
+    let mut table = String::from(
+        "| leads | macro AUROC | NORM | MI | STTC | CD | HYP | mean entropy |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (name, _) in LEAD_SETS {
+        let Some(f) = figures.leads.get(name) else { continue };
+        let _ = write!(table, "| {name} | **{:.4}** |", f.auroc_macro);
+        for class in ["NORM", "MI", "STTC", "CD", "HYP"] {
+            let _ = write!(table, " {:.3} |", f.auroc.get(class).copied().unwrap_or(f64::NAN));
+        }
+        let _ = writeln!(table, " {:.3} |", f.entropy_mean);
+    }
+    table
+}
+
+fn cluster_table(bundle: &Bundle) -> String {
+    let mut table = String::from("| cluster | name |\n|---|---|\n");
+    for (k, name) in bundle.codebook.names.iter().enumerate() {
+        let _ = writeln!(table, "| {k} | {} |", name.name);
+    }
+    table
+}
+
+fn novelty_table(bundle: &Bundle) -> String {
+    let mut table = String::from("| leads | 95 % quantile of the smallest squared distance |\n|---|---|\n");
+    for (name, mask) in LEAD_SETS {
+        let _ = writeln!(table, "| {name} | {:.3} |", bundle.codebook.novelty_reference(mask));
+    }
+    table
+}
+
+/// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states.
+#[must_use]
+pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])]) -> String {
+    let percent = |v: f64| format!("{:.1} %", v * 100.0);
+    let mut hashes = String::new();
+    for (name, bytes) in files {
+        let _ = writeln!(hashes, "- `{name}`: `{}`", sha256_hex(bytes));
+    }
+    let values = [
+        ("{name}", bundle.manifest.name.clone()),
+        ("{id}", bundle.id.clone()),
+        ("{training}", bundle.manifest.training.clone()),
+        ("{parameters}", bundle.weights.values().map(|(_, v)| v.len()).sum::<usize>().to_string()),
+        ("{fold}", figures.fold.to_string()),
+        ("{records}", figures.records.to_string()),
+        ("{leads}", lead_table(figures)),
+        ("{clusters}", cluster_table(bundle)),
+        ("{novelty}", novelty_table(bundle)),
+        ("{k}", figures.clusters.to_string()),
+        ("{temperature}", format!("{:.4}", bundle.codebook.facts.temperature)),
+        ("{forest_agreement}", percent(figures.forest_agreement)),
+        ("{kappa}", format!("{:.3}", figures.kappa)),
+        ("{exact}", percent(figures.forest_exact)),
+        ("{surrogate_agreement}", percent(figures.surrogate_agreement)),
+        ("{surrogate_kappa}", format!("{:.3}", figures.surrogate_kappa)),
+        ("{majority}", percent(figures.majority_agreement)),
+        ("{accuracy}", percent(figures.accuracy)),
+        ("{forest_accuracy}", percent(figures.forest_accuracy)),
+        ("{forest_auroc}", format!("{:.4}", figures.forest_auroc_macro)),
+        ("{auroc_hard}", format!("{:.4}", figures.auroc_hard)),
+        ("{forest_auroc_hard}", format!("{:.4}", figures.forest_auroc_hard)),
+        ("{hashes}", hashes),
+    ];
+    values.iter().fold(CARD.to_owned(), |text, (key, value)| text.replace(key, value.trim_end()))
+}

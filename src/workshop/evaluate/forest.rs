@@ -1,0 +1,83 @@
+//! A random forest on cluster proportions, one per class: the mean of its trees is a probability.
+
+use crate::workshop::WorkshopError;
+use rayon::prelude::*;
+use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::linalg::basic::matrix::DenseMatrix;
+
+/// Trees of each forest, and rows of a leaf at least (docs/method.md, fidelity).
+const TREES: usize = 300;
+const LEAF: usize = 2;
+/// Trees grown in one piece, so that all cores have work.
+const PIECE: usize = 25;
+
+fn matrix(rows: &[&[f32]]) -> Result<DenseMatrix<f32>, WorkshopError> {
+    let rows: Vec<Vec<f32>> = rows.iter().map(|r| r.to_vec()).collect();
+    DenseMatrix::from_2d_vec(&rows).map_err(|e| WorkshopError::Forest(e.to_string()))
+}
+
+/// Fits on `rows` and `targets` `[class][row]`; probabilities `[class][row]` of the `unseen` rows. `tell` hears of
+/// each finished piece.
+///
+/// # Errors
+/// [`WorkshopError::Forest`] if the rows have no common shape.
+pub fn forest(
+    rows: &[&[f32]],
+    targets: &[Vec<bool>],
+    unseen: &[&[f32]],
+    seed: u64,
+    tell: impl Fn() + Sync,
+) -> Result<Vec<Vec<f32>>, WorkshopError> {
+    let (x, new) = (matrix(rows)?, matrix(unseen)?);
+    let features = rows.first().map_or(1, |r| r.len());
+    let pieces = TREES / PIECE;
+    let jobs: Vec<(usize, usize)> =
+        (0..targets.len()).flat_map(|c| (0..pieces).map(move |p| (c, p))).collect();
+    let grow = |&(class, piece): &(usize, usize)| -> Result<Vec<f32>, WorkshopError> {
+        let y: Vec<f32> = targets[class].iter().map(|t| f32::from(u8::from(*t))).collect();
+        let parameters = RandomForestRegressorParameters {
+            max_depth: None,
+            min_samples_leaf: LEAF,
+            min_samples_split: 2 * LEAF,
+            n_trees: PIECE,
+            m: Some((features as f64).sqrt().round() as usize),
+            keep_samples: false,
+            seed: seed.wrapping_mul(1_000).wrapping_add((class * pieces + piece) as u64),
+        };
+        let fault = |e: smartcore::error::Failed| WorkshopError::Forest(e.to_string());
+        let grown = RandomForestRegressor::fit(&x, &y, parameters).map_err(fault)?;
+        let said = grown.predict(&new).map_err(fault)?;
+        tell();
+        Ok(said)
+    };
+    let grown: Vec<Vec<f32>> = jobs.par_iter().map(grow).collect::<Result<_, _>>()?;
+    let mut probabilities = vec![vec![0.0; unseen.len()]; targets.len()];
+    for ((class, _), said) in jobs.iter().zip(grown) {
+        for (p, s) in probabilities[*class].iter_mut().zip(said) {
+            *p += s / pieces as f32;
+        }
+    }
+    Ok(probabilities)
+}
+
+/// Steps that `tell` will be called for.
+#[must_use]
+pub fn pieces(classes: usize) -> u64 {
+    (classes * TREES / PIECE) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_learns_a_rule_that_no_line_can_draw() {
+        let rows: Vec<[f32; 2]> = (0..400).map(|i| [(i % 20) as f32, (i / 20) as f32]).collect();
+        let xor = |r: &[f32; 2]| (r[0] < 10.0) != (r[1] < 10.0);
+        let refs: Vec<&[f32]> = rows.iter().map(|r| &r[..]).collect();
+        let targets = vec![rows.iter().map(xor).collect::<Vec<bool>>()];
+        let said = forest(&refs, &targets, &refs, 1, || ()).expect("fits");
+        let right = said[0].iter().zip(&targets[0]).filter(|(p, t)| (**p >= 0.5) == **t).count();
+        assert!(right >= 390, "{right} of 400");
+    }
+}

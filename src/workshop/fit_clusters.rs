@@ -1,0 +1,247 @@
+//! From trained weights to a bundle: codebook, temperature, novelty references, names, thresholds, surrogate.
+
+use super::WorkshopError;
+use super::dataset::{Annotated, PtbXl};
+use super::kmeans::{cluster, nameless};
+use super::leads::LEAD_SETS;
+use super::logistic::Logistic;
+use super::metrics::best_f1_threshold;
+use super::naming::{count_waves, name};
+use super::reading::{Summary, for_records, summaries, summarise};
+use crate::model::{Architecture, Arrays, Bundle, Codebook, CodebookFacts, LeadMask, Manifest, Network};
+use libm::expf;
+use rand::seq::index::sample;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Fitting sample of each lead set: records and steps of each (docs/method.md, clusters).
+const SAMPLE_12: (usize, usize) = (2_400, 42);
+const SAMPLE_FEWER: (usize, usize) = (680, 25);
+/// Penalty of the surrogate's standardised weights.
+const RIDGE: f64 = 1.0;
+
+/// What to fit.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Clusters K.
+    pub clusters: usize,
+    /// Starts of k-means; the best counts.
+    pub starts: u64,
+    /// Seed of sample and starts.
+    pub seed: u64,
+    /// Folds the network was trained on.
+    pub train_folds: Vec<u8>,
+    /// Fold for thresholds.
+    pub choose_fold: u8,
+    /// Name of the bundle.
+    pub name: String,
+    /// One line on the training, for the manifest.
+    pub training: String,
+}
+
+/// Activations of random steps, by lead set.
+type Samples = BTreeMap<usize, Vec<f32>>;
+
+fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samples, WorkshopError> {
+    let records = set.in_folds(&plan.train_folds);
+    let mut samples = Samples::new();
+    for (i, (_, mask)) in LEAD_SETS.iter().enumerate() {
+        let (count, per) = if i == 0 { SAMPLE_12 } else { SAMPLE_FEWER };
+        let mut rng = ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(100) + i as u64);
+        let mut chosen: Vec<usize> =
+            sample(&mut rng, records.len(), count.min(records.len())).iter().map(|j| records[j]).collect();
+        chosen.sort_unstable();
+        let seed = plan.seed;
+        let taps = for_records(
+            network,
+            &chosen,
+            |r| set.signal(r),
+            |_| *mask,
+            |record, steps| {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (record as u64) << 8 ^ i as u64);
+                let channels = steps.taps.len() / steps.count.max(1);
+                let mut rows = Vec::with_capacity(per * channels);
+                for _ in 0..per {
+                    let at = rng.random_range(0..steps.count) * channels;
+                    rows.extend_from_slice(&steps.taps[at..at + channels]);
+                }
+                rows
+            },
+        )?;
+        samples.insert(i, taps.concat());
+    }
+    Ok(samples)
+}
+
+/// Channel c is divided by its standard deviation (at least 5 % of the median one) times √channels.
+fn channel_scale(steps: &[f32], channels: usize) -> Vec<f32> {
+    let n = (steps.len() / channels) as f64;
+    let (mut sums, mut squares) = (vec![0.0f64; channels], vec![0.0f64; channels]);
+    for row in steps.chunks_exact(channels) {
+        for ((s, q), v) in sums.iter_mut().zip(&mut squares).zip(row) {
+            *s += f64::from(*v);
+            *q += f64::from(*v) * f64::from(*v);
+        }
+    }
+    let sd: Vec<f64> =
+        sums.iter().zip(&squares).map(|(s, q)| (q / n - (s / n).powi(2)).max(0.0).sqrt()).collect();
+    let mut alive: Vec<f64> = sd.iter().copied().filter(|s| *s > 0.0).collect();
+    alive.sort_by(f64::total_cmp);
+    let floor = 0.05 * alive.get(alive.len() / 2).copied().unwrap_or(1.0);
+    sd.iter().map(|s| (s.max(floor) * (channels as f64).sqrt()) as f32).collect()
+}
+
+/// Value below which a share `q` of the values lies.
+fn quantile(values: &mut [f32], q: f64) -> f32 {
+    values.sort_by(f32::total_cmp);
+    let at = q * values.len().saturating_sub(1) as f64;
+    values.get(at.round() as usize).copied().unwrap_or(0.0)
+}
+
+/// Median of (second smallest - smallest d²): the temperature at which a typical step has p1/p2 = e.
+fn temperature(book: &Codebook, steps: &[f32], channels: usize) -> f32 {
+    let mut gaps = Vec::new();
+    for piece in steps.chunks(5 * 1_024 * channels) {
+        let some: Vec<f32> = piece.chunks_exact(channels).step_by(5).flatten().copied().collect();
+        for d2 in book.distances(&some).chunks_exact(book.clusters) {
+            let mut two = [f32::INFINITY; 2];
+            for d in d2 {
+                if *d < two[0] {
+                    two = [*d, two[0]];
+                } else if *d < two[1] {
+                    two[1] = *d;
+                }
+            }
+            gaps.push(two[1] - two[0]);
+        }
+    }
+    quantile(&mut gaps, 0.5)
+}
+
+fn novelty_references(book: &Codebook, samples: &Samples) -> Vec<(LeadMask, f32)> {
+    let reference = |(i, steps): (&usize, &Vec<f32>)| {
+        let d2 = book.distances(steps);
+        let mut nearest: Vec<f32> = d2
+            .chunks_exact(book.clusters)
+            .map(|row| row.iter().copied().fold(f32::INFINITY, f32::min))
+            .collect();
+        (LEAD_SETS[*i].1, quantile(&mut nearest, 0.95))
+    };
+    samples.iter().map(reference).collect()
+}
+
+/// Probability of a logit.
+pub(super) fn probability(logit: f32) -> f32 {
+    1.0 / (1.0 + expf(-logit))
+}
+
+/// The threshold of each class with the best F1 on the records (12 leads).
+pub(super) fn thresholds(set: &PtbXl, records: &[usize], read: &[Summary]) -> Vec<f32> {
+    let labelled: Vec<usize> = (0..records.len()).filter(|&i| set.labels[records[i]].has_class()).collect();
+    let of_class = |class: usize| {
+        let truth: Vec<bool> = labelled.iter().map(|&i| set.labels[records[i]].classes[class]).collect();
+        let scores: Vec<f32> = labelled.iter().map(|&i| probability(read[i].logits[class])).collect();
+        best_f1_threshold(&truth, &scores)
+    };
+    (0..set.labels.first().map_or(0, |l| l.classes.len())).map(of_class).collect()
+}
+
+/// One logistic regression a class on cluster proportions, for the network's own decisions, over twelve leads and one
+/// drawn lead set for each record: the surrogate has to serve whatever the bed shows.
+fn with_surrogate(
+    book: Codebook,
+    bundle: &Bundle,
+    set: &PtbXl,
+    plan: &Plan,
+    cut: &[f32],
+) -> Result<Codebook, WorkshopError> {
+    let records = set.in_folds(&plan.train_folds);
+    let mut read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let drawn = |record: usize| {
+        let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (record as u64) << 20);
+        LEAD_SETS[rng.random_range(1..LEAD_SETS.len())].1
+    };
+    read.extend(for_records(
+        bundle.network(),
+        &records,
+        |r| set.signal(r),
+        drawn,
+        |record, steps| summarise(&bundle.codebook, drawn(record), &steps),
+    )?);
+    let rows: Vec<&[f32]> = read.iter().map(|s| s.proportion.as_slice()).collect();
+    let classes = cut.len();
+    let (mut weights, mut bias) = (vec![0.0; book.clusters * classes], vec![0.0; classes]);
+    for class in 0..classes {
+        let decided: Vec<bool> = read.iter().map(|s| probability(s.logits[class]) >= cut[class]).collect();
+        let fit = Logistic::fit(&rows, &decided, RIDGE);
+        for (k, w) in fit.weights.iter().enumerate() {
+            weights[k * classes + class] = *w as f32;
+        }
+        bias[class] = fit.intercept as f32;
+    }
+    Ok(book.with_surrogate(weights, bias))
+}
+
+/// What was fitted; the caller writes it with the card.
+pub struct Fitted {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The codebook with names and surrogate.
+    pub codebook: Codebook,
+    /// Mean squared distance of the fitting sample; its total variance is 1.
+    pub cost: f64,
+}
+
+/// Fits everything a bundle needs beside its weights. `tell` hears what is going on.
+///
+/// # Errors
+/// [`WorkshopError`] if the weights do not fit the shape or there are too few records.
+pub fn fit(
+    shape: &Architecture,
+    weights: &Arrays,
+    set: &PtbXl,
+    ludb: &[Annotated],
+    plan: &Plan,
+    tell: &dyn Fn(&str),
+) -> Result<Fitted, WorkshopError> {
+    let network = Arc::new(Network::new(shape.clone(), weights)?);
+    let channels = shape.tap_channels();
+    tell("reading random steps of the training folds");
+    let samples = draw_samples(&network, set, plan)?;
+    let all = samples.values().flatten().copied().collect::<Vec<f32>>();
+    let scale = channel_scale(&all, channels);
+    let found = cluster(&all, &scale, plan.clusters, plan.starts, plan.seed, |start, round, cost| {
+        tell(&format!("k-means start {start} round {round}: cost {cost:.4}"));
+    })?;
+    let book = nameless(&scale, &found.centroids)?;
+    let facts = CodebookFacts {
+        temperature: temperature(&book, &all, channels),
+        novelty_q95: novelty_references(&book, &samples),
+        names: book.names.clone(),
+    };
+    drop(all);
+    let rebuild = |facts: CodebookFacts| Codebook::new(facts, scale.clone(), found.centroids.clone());
+    let bundle_of = |facts: &CodebookFacts, book: Codebook| -> Result<Arc<Bundle>, WorkshopError> {
+        let manifest = Manifest::for_network(shape.clone(), facts.clone());
+        Ok(Arc::new(Bundle::from_parts(manifest, weights.clone(), book, network.clone())))
+    };
+    tell("naming clusters by LUDB");
+    let unnamed = bundle_of(&facts, rebuild(facts.clone())?)?;
+    let counts = count_waves(&unnamed, ludb)?;
+    let facts = CodebookFacts { names: counts.iter().map(name).collect(), ..facts };
+    tell("choosing thresholds");
+    let chosen = set.in_folds(&[plan.choose_fold]);
+    let read = summaries(&unnamed, &chosen, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let cut = thresholds(set, &chosen, &read);
+    tell("fitting the surrogate");
+    let codebook = with_surrogate(rebuild(facts.clone())?, &unnamed, set, plan, &cut)?;
+    let manifest = Manifest {
+        name: plan.name.clone(),
+        training: plan.training.clone(),
+        thresholds: cut,
+        ..Manifest::for_network(shape.clone(), facts)
+    };
+    Ok(Fitted { manifest, codebook, cost: found.cost })
+}

@@ -1,0 +1,135 @@
+//! Logistic regression by Newton's method, on standardised features, with a ridge.
+
+/// Weights on the features as they come (the standardisation is folded in), and the intercept.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Logistic {
+    /// One weight a feature.
+    pub weights: Vec<f64>,
+    /// Intercept.
+    pub intercept: f64,
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// Solves `a x = b` for a symmetric positive definite `a` by Cholesky's decomposition.
+fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
+    let n = b.len();
+    for j in 0..n {
+        for k in 0..j {
+            for i in j..n {
+                a[i][j] -= a[i][k] * a[j][k];
+            }
+        }
+        let d = a[j][j].max(1e-12).sqrt();
+        for row in a.iter_mut().skip(j) {
+            row[j] /= d;
+        }
+    }
+    for i in 0..n {
+        for k in 0..i {
+            b[i] -= a[i][k] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    for i in (0..n).rev() {
+        for k in i + 1..n {
+            b[i] -= a[k][i] * b[k];
+        }
+        b[i] /= a[i][i];
+    }
+    b
+}
+
+impl Logistic {
+    /// Fits rows of features to targets; `ridge` is the penalty on the squared standardised weights (1/C).
+    #[must_use]
+    pub fn fit(rows: &[&[f32]], targets: &[bool], ridge: f64) -> Self {
+        let (n, m) = (rows.len().max(1) as f64, rows.first().map_or(0, |r| r.len()));
+        let mut mean = vec![0.0; m];
+        let mut sd = vec![0.0; m];
+        for row in rows {
+            for (s, v) in mean.iter_mut().zip(*row) {
+                *s += f64::from(*v) / n;
+            }
+        }
+        for row in rows {
+            for ((s, v), c) in sd.iter_mut().zip(*row).zip(&mean) {
+                *s += (f64::from(*v) - c).powi(2) / n;
+            }
+        }
+        let sd: Vec<f64> = sd.iter().map(|v| v.sqrt().max(1e-9)).collect();
+        // The intercept is the last coefficient and has no penalty.
+        let mut w = vec![0.0; m + 1];
+        for _ in 0..30 {
+            let mut slope: Vec<f64> = w.iter().map(|w| -ridge * w).collect();
+            let mut curve = vec![vec![0.0; m + 1]; m + 1];
+            for (i, row) in curve.iter_mut().enumerate() {
+                row[i] = if i == m { 1e-9 } else { ridge };
+            }
+            slope[m] = 0.0;
+            for (row, target) in rows.iter().zip(targets) {
+                let mut z: Vec<f64> =
+                    row.iter().zip(mean.iter().zip(&sd)).map(|(v, (c, s))| (f64::from(*v) - c) / s).collect();
+                z.push(1.0);
+                let p = sigmoid(z.iter().zip(&w).map(|(a, b)| a * b).sum());
+                let (miss, weight) = (f64::from(u8::from(*target)) - p, (p * (1.0 - p)).max(1e-9));
+                for i in 0..=m {
+                    slope[i] += miss * z[i];
+                    for j in 0..=i {
+                        curve[i][j] += weight * z[i] * z[j];
+                    }
+                }
+            }
+            let step = solve(curve, slope);
+            let largest = step.iter().fold(0.0f64, |a, s| a.max(s.abs()));
+            // A long step overshoots where the classes separate.
+            let length = (4.0 / largest.max(4.0)).min(1.0);
+            for (w, s) in w.iter_mut().zip(&step) {
+                *w += s * length;
+            }
+            if largest < 1e-7 {
+                break;
+            }
+        }
+        let weights: Vec<f64> = w[..m].iter().zip(&sd).map(|(w, s)| w / s).collect();
+        let intercept = w[m] - weights.iter().zip(&mean).map(|(w, c)| w * c).sum::<f64>();
+        Self { weights, intercept }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+
+    fn probability(fit: &Logistic, row: &[f32]) -> f64 {
+        let sum: f64 = row.iter().zip(&fit.weights).map(|(v, w)| f64::from(*v) * w).sum();
+        sigmoid(fit.intercept + sum)
+    }
+
+    #[test]
+    fn known_coefficients_are_found_again() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        let rows: Vec<[f32; 2]> =
+            (0..40_000).map(|_| [rng.random_range(-3.0..3.0), rng.random_range(10.0..20.0)]).collect();
+        let truth = |r: &[f32; 2]| sigmoid(1.5 * f64::from(r[0]) - 0.4 * f64::from(r[1]) + 6.0);
+        let targets: Vec<bool> = rows.iter().map(|r| rng.random_bool(truth(r))).collect();
+        let refs: Vec<&[f32]> = rows.iter().map(|r| &r[..]).collect();
+        let fit = Logistic::fit(&refs, &targets, 1e-3);
+        assert!((fit.weights[0] - 1.5).abs() < 0.1, "{fit:?}");
+        assert!((fit.weights[1] + 0.4).abs() < 0.05, "{fit:?}");
+        assert!((probability(&fit, &rows[0]) - truth(&rows[0])).abs() < 0.05);
+    }
+
+    #[test]
+    fn separable_classes_do_not_diverge() {
+        let rows = [[0.0f32], [1.0], [2.0], [3.0]];
+        let refs: Vec<&[f32]> = rows.iter().map(|r| &r[..]).collect();
+        let fit = Logistic::fit(&refs, &[false, false, true, true], 0.1);
+        assert!(
+            fit.weights[0].is_finite() && probability(&fit, &[3.0]) > 0.9 && probability(&fit, &[0.0]) < 0.1
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! What the network and a codebook say of whole records, many at a time.
+
+use super::leads::flag;
+use crate::model::{Bundle, Codebook, Engine, LEADS, LeadMask, LiveEngine, ModelError, Network, Steps, Work};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// One record, summed up over its steps.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Mean logits `[class]`.
+    pub logits: Vec<f32>,
+    /// Share of steps by nearest cluster `[cluster]`.
+    pub proportion: Vec<f32>,
+    /// Mean entropy.
+    pub entropy: f32,
+    /// Mean novelty.
+    pub novelty: f32,
+}
+
+/// All steps of one prepared record (`[time, lead]`), flushed at its end; leads outside the mask are zeroed.
+///
+/// # Errors
+/// [`ModelError`] if the engine fails.
+pub fn steps_of(engine: &mut LiveEngine, signal: &[f32], mask: LeadMask) -> Result<Steps, ModelError> {
+    let keep: [f32; LEADS] = std::array::from_fn(|lead| flag(mask, lead));
+    let masked: Vec<f32> =
+        signal.chunks_exact(LEADS).flat_map(|row| row.iter().zip(&keep).map(|(v, k)| v * k)).collect();
+    let mut stream = engine.open(mask);
+    let mut work = [Work { stream: &mut stream, input: &masked, finish: true, steps: Steps::default() }];
+    engine.advance(&mut work)?;
+    let [Work { steps, .. }] = work;
+    Ok(steps)
+}
+
+/// Runs `f` on the steps of many records, in order, on all cores.
+///
+/// # Errors
+/// [`ModelError`] if the engine fails.
+pub fn for_records<'a, T: Send>(
+    network: &Arc<Network>,
+    records: &[usize],
+    signal: impl Fn(usize) -> &'a [f32] + Sync,
+    mask: impl Fn(usize) -> LeadMask + Sync,
+    f: impl Fn(usize, Steps) -> T + Sync,
+) -> Result<Vec<T>, ModelError> {
+    let run = |engine: &mut LiveEngine, &record: &usize| {
+        Ok(f(record, steps_of(engine, signal(record), mask(record))?))
+    };
+    records.par_iter().map_init(|| LiveEngine::new(network.clone()), run).collect()
+}
+
+/// Means and shares of a record's steps.
+#[must_use]
+pub fn summarise(codebook: &Codebook, mask: LeadMask, steps: &Steps) -> Summary {
+    let classes = steps.logits.len() / steps.count.max(1);
+    let (n, assigned) = (steps.count.max(1) as f32, codebook.assign(&steps.taps, mask));
+    let mut summary = Summary {
+        logits: vec![0.0; classes],
+        proportion: vec![0.0; codebook.clusters],
+        ..Summary::default()
+    };
+    for row in steps.logits.chunks_exact(classes.max(1)) {
+        for (sum, v) in summary.logits.iter_mut().zip(row) {
+            *sum += v / n;
+        }
+    }
+    for k in &assigned.cluster {
+        summary.proportion[usize::from(*k)] += 1.0 / n;
+    }
+    summary.entropy = assigned.entropy.iter().sum::<f32>() / n;
+    summary.novelty = assigned.novelty.iter().sum::<f32>() / n;
+    summary
+}
+
+/// Summaries of many records with one lead set.
+///
+/// # Errors
+/// [`ModelError`] if the engine fails.
+pub fn summaries<'a>(
+    bundle: &Bundle,
+    records: &[usize],
+    signal: impl Fn(usize) -> &'a [f32] + Sync,
+    mask: LeadMask,
+) -> Result<Vec<Summary>, ModelError> {
+    for_records(
+        bundle.network(),
+        records,
+        signal,
+        |_| mask,
+        |_, steps| summarise(&bundle.codebook, mask, &steps),
+    )
+}
