@@ -61,6 +61,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     progress.reset_eta();
     while run.epochs_done() < args.epochs {
         let epoch = run.epoch(&progress)?;
+        run.finish()?;
         progress.say(&format!(
             "epoch {} of {}: loss {:.4} + {:.4}, fold {choose_fold} macro AUROC {:.4} (12 leads), {:.4} (II)",
             epoch.done,
