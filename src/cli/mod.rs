@@ -8,6 +8,7 @@
 mod check;
 mod completions;
 mod evaluate;
+mod explain;
 mod fit_clusters;
 mod live;
 mod progress;
@@ -52,6 +53,8 @@ enum Command {
     FitClusters(fit_clusters::Args),
     /// Judges a bundle on records it never saw.
     Evaluate(evaluate::Args),
+    /// Explains a stretch of a recording.
+    Explain(explain::Args),
     /// Prints completions for a shell.
     Completions(completions::Args),
 }
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::FitClusters(args) => fit_clusters::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())

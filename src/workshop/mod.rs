@@ -7,6 +7,7 @@
 
 pub mod dataset;
 pub mod evaluate;
+pub mod explain;
 pub mod fit_clusters;
 mod kmeans;
 mod leads;
@@ -49,6 +50,14 @@ pub enum WorkshopError {
     /// The loss is no longer a number.
     #[error("the loss is not finite after {0} steps; start again with another seed")]
     Diverged(u64),
+    /// A stretch outside the recording.
+    #[error("the stretch from {from_s} s on lies outside the recording of {length_s:.1} s")]
+    Stretch {
+        /// Wanted.
+        from_s: f32,
+        /// There.
+        length_s: f32,
+    },
     /// A JSON file.
     #[error("JSON: {0}")]
     Json(String),

@@ -1,0 +1,157 @@
+//! One recording explained: which clusters, how sure, what the network and its surrogate say.
+
+use super::WorkshopError;
+use super::dataset::DatasetError;
+use crate::model::{Bundle, STEP_SAMPLES, open_engine};
+use crate::pipeline::{Analyser, Recording, analyse_recording};
+use crate::snapshot::Family;
+use crate::strip::{ClassEvidence, LeadTrace, LegendEntry, StepMark, StripPicture};
+use contract::{Alert, BedId, Finding, LeadId, Reading};
+use recordings::Record;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Length of a step in seconds.
+const STEP_S: f32 = 0.04;
+
+/// The letter of a family.
+fn letter(family: Family) -> char {
+    match family {
+        Family::Q => 'Q',
+        Family::S => 'S',
+        Family::T => 'T',
+        Family::P => 'P',
+        Family::Baseline => 'b',
+        Family::Mixed => '?',
+    }
+}
+
+/// Reads a WFDB record; leads that are no ECG are left out.
+///
+/// # Errors
+/// [`WorkshopError`] names the file and what is wrong with it.
+pub fn read_recording(path: &Path) -> Result<Recording, WorkshopError> {
+    let record = Record::read(path).map_err(DatasetError::from)?;
+    let fault = |why: String| DatasetError::Record { path: path.into(), why };
+    let rate = record.rate().map_err(|e| fault(e.to_string()))?;
+    let (mut leads, mut samples_mv) = (Vec::new(), Vec::new());
+    for (i, signal) in record.signals.iter().enumerate() {
+        let Ok(lead) = LeadId::new(&signal.name) else { continue };
+        if let (Some(_), Some(mv)) = (lead.standard(), record.signal_mv(i)) {
+            leads.push(lead);
+            samples_mv.push(mv);
+        }
+    }
+    if leads.is_empty() {
+        let names: Vec<&str> = record.signals.iter().map(|s| s.name.as_str()).collect();
+        return Err(fault(format!("none of its signals {names:?} is an ECG lead")).into());
+    }
+    let bed = BedId::new("file/record/one").map_err(|e| fault(e.to_string()))?;
+    Ok(Recording { bed, leads, rate, samples_mv })
+}
+
+/// A stretch of a recording, explained.
+pub struct Explained {
+    /// The drawing.
+    pub picture: StripPicture,
+    /// The reading of the window that ends the stretch, if any.
+    pub reading: Option<Reading>,
+}
+
+fn marks(bundle: &Bundle, readings: &[&Reading]) -> Vec<StepMark> {
+    let mark = |r: &Reading, i: usize| StepMark {
+        cluster: r.cluster[i],
+        family: letter(bundle.codebook.names[usize::from(r.cluster[i])].family),
+        entropy: r.entropy[i],
+        novelty: r.novelty[i],
+    };
+    readings.iter().flat_map(|r| (0..r.steps).map(move |i| mark(r, i))).collect()
+}
+
+fn legend(bundle: &Bundle, steps: &[StepMark]) -> Vec<LegendEntry> {
+    let share = |k: usize| {
+        steps.iter().filter(|s| usize::from(s.cluster) == k).count() as f32 / steps.len().max(1) as f32
+    };
+    let entry = |(k, name): (usize, &crate::snapshot::ClusterName)| LegendEntry {
+        cluster: k as u8,
+        family: letter(name.family),
+        name: name.name.clone(),
+        share: share(k),
+    };
+    let mut entries: Vec<LegendEntry> =
+        bundle.codebook.names.iter().enumerate().map(entry).filter(|e| e.share > 0.0).collect();
+    entries.sort_by(|a, b| b.share.total_cmp(&a.share));
+    entries
+}
+
+fn evidence(bundle: &Bundle, readings: &[&Reading]) -> Vec<ClassEvidence> {
+    let Some(last) = readings.last() else { return Vec::new() };
+    let classes = bundle.manifest.classes.len();
+    let class = |(k, name): (usize, &String)| ClassEvidence {
+        name: name.clone(),
+        network: last.class_prob[k],
+        surrogate: last.surrogate_prob.get(k).copied(),
+        per_step: readings.iter().flat_map(|r| r.evidence.iter().skip(k).step_by(classes).copied()).collect(),
+    };
+    bundle.manifest.classes.iter().enumerate().map(class).collect()
+}
+
+/// Explains `seconds` of a recording from `from_s` on. The whole recording goes through the pipeline, so a stretch is
+/// read as it was live.
+///
+/// # Errors
+/// [`WorkshopError`] if the stretch lies outside the recording or the engine cannot be opened.
+pub fn explain(
+    bundle: &Arc<Bundle>,
+    recording: &Recording,
+    title: Vec<String>,
+    from_s: f32,
+    seconds: f32,
+) -> Result<Explained, WorkshopError> {
+    let rate = recording.rate.as_f64();
+    let length = recording.samples_mv.iter().map(Vec::len).min().unwrap_or(0);
+    let from = (f64::from(from_s) * rate) as usize;
+    let to = ((f64::from(from_s + seconds) * rate) as usize).min(length);
+    if from_s < 0.0 || from >= to {
+        return Err(WorkshopError::Stretch { from_s, length_s: (length as f64 / rate) as f32 });
+    }
+    let mut analyser = Analyser::new(bundle.clone(), open_engine(bundle, "cpu")?);
+    let findings = analyse_recording(&mut analyser, recording, true);
+    let per_step = STEP_SAMPLES as f64 * rate / 100.0;
+    let inside = |f: &&Finding| {
+        f.reading.as_ref().is_ok_and(|r| {
+            let centre = r.first_step_n + r.steps as f64 * per_step;
+            centre > from as f64 && r.first_step_n < to as f64
+        })
+    };
+    let readings: Vec<&Reading> =
+        findings.iter().filter(inside).filter_map(|f| f.reading.as_ref().ok()).collect();
+    let all = marks(bundle, &readings);
+    let first_n = readings.first().map_or(from as f64, |r| r.first_step_n);
+    let skip = (((from as f64 - first_n) / per_step).ceil().max(0.0)) as usize;
+    let keep = ((to as f64 - first_n) / per_step).ceil().max(0.0) as usize;
+    let steps: Vec<StepMark> = all.into_iter().take(keep).skip(skip).collect();
+    let mut classes = evidence(bundle, &readings);
+    for class in &mut classes {
+        class.per_step = class.per_step.drain(..).take(keep).skip(skip).collect();
+    }
+    let lead =
+        |(lead, mv): (&LeadId, &Vec<f32>)| LeadTrace { lead: *lead, samples_mv: mv[from..to].to_vec() };
+    let first_step_n = first_n + skip as f64 * per_step;
+    let picture = StripPicture {
+        title,
+        start: format!("{from_s:.1} s from the start"),
+        rate_hz: rate as f32,
+        leads: recording.leads.iter().zip(&recording.samples_mv).map(lead).collect(),
+        legend: legend(bundle, &steps),
+        steps,
+        step_s: STEP_S,
+        // A step reaches half its length to both sides of its centre.
+        first_step_s: ((first_step_n - from as f64) / rate) as f32 - STEP_S / 2.0,
+        entropy_band: None,
+        novelty_threshold: Some(1.0),
+        evidence: classes,
+        note: Alert::LIMITS.into(),
+    };
+    Ok(Explained { reading: readings.last().map(|r| (*r).clone()), picture })
+}
