@@ -2,46 +2,10 @@
 
 mod ward;
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use ward::{Listener, Monitor, PATIENCE, Voice, settings, until};
+use ward::{Listener, Monitor, Mosquitto, PATIENCE, Voice, free_port, settings, until};
 use wardbeat::daemon;
 use wardbeat::model::Bundle;
-
-/// A mosquitto without persistence: killed, it forgets everything.
-struct Mosquitto(Child);
-
-impl Mosquitto {
-    fn start(port: u16, folder: &Path) -> Option<Self> {
-        let config = folder.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
-        std::fs::write(&config, text).expect("writes");
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
-        let child = Command::new("mosquitto")
-            .env("PATH", path)
-            .arg("-c")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        until("mosquitto listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Some(Self(child))
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
-}
 
 #[test]
 fn an_alert_decided_while_the_broker_is_away_arrives_when_it_is_back() {

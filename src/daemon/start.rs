@@ -236,8 +236,7 @@ fn open_alerts(reader: &Reader, journal: &Journal) -> Result<Vec<contract::Alert
     Ok(open.into_iter().map(|entry| entry.alert).collect())
 }
 
-/// One decoding thread a source. The more exact filter comes first in the routes, so that `…/wave/bin` goes to its
-/// own decoder where another source listens to `…/#`.
+/// One decoding thread a source. Where two filters match a topic, the first in the config has it.
 fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError> {
     let (mut routes, mut threads) = (Vec::new(), Vec::new());
     for (i, source) in site.settings.sources.iter().enumerate() {
@@ -256,7 +255,6 @@ fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError
         };
         threads.push(thread(&format!("source-{i}"), move || body.run(decoder))?);
     }
-    routes.sort_by_key(|r| (r.filter.ends_with('#'), std::cmp::Reverse(r.filter.len())));
     Ok((routes, threads))
 }
 

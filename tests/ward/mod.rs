@@ -8,7 +8,9 @@ use patient::{Lead, Patient, Profile};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
 use rumqttc::v5::{Client, Event, MqttOptions};
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wardbeat::config::{BrokerUrl, Settings, Source};
@@ -37,7 +39,7 @@ pub fn settings(port: u16, folder: &Path) -> Settings {
     };
     let mut settings = Settings::default();
     settings.broker.url = BrokerUrl { host: "127.0.0.1".into(), port, tls: false };
-    settings.sources = vec![source("#", "json"), source("wave/bin", "packed")];
+    settings.sources = vec![source("wave/bin", "packed"), source("#", "json")];
     settings.journal.path = folder.join("journal.sqlite");
     settings.threads = 2;
     settings
@@ -178,4 +180,37 @@ impl Drop for Voice {
     fn drop(&mut self) {
         let _ = self.0.try_disconnect();
     }
+}
+
+/// A mosquitto without persistence: killed, it forgets everything.
+pub struct Mosquitto(Child);
+
+impl Mosquitto {
+    pub fn start(port: u16, folder: &Path) -> Option<Self> {
+        let config = folder.join("mosquitto.conf");
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        std::fs::write(&config, text).expect("writes");
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
+        let child = Command::new("mosquitto")
+            .env("PATH", path)
+            .arg("-c")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        until("mosquitto listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Some(Self(child))
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
