@@ -142,7 +142,7 @@ impl Body {
             qrs_parts: [size(d, 0.3), size(d, 0.15), size(d, 0.25), size(d, 0.35)],
             breath_turn: d.between(0.04, 0.12),
             breath_scale: d.between(0.02, 0.07),
-            shape_jitter: d.between(0.035, 0.085),
+            shape_jitter: d.between(0.055, 0.085),
             foci: [focus(d), focus(d)],
             focus_width: d.between(0.95, 1.25),
             spike_mv: d.between(0.4, 1.6),
@@ -152,7 +152,7 @@ impl Body {
             vf_mv: d.between(0.3, 0.55),
             quiet: Noise {
                 motion_mv: 0.0,
-                muscle_mv: d.between(0.008, 0.026) as f32,
+                muscle_mv: d.between(0.010, 0.020) as f32,
                 mains_mv: d.between(0.0, 0.004) as f32,
                 wander_mv: d.between(0.02, 0.06) as f32,
             },

@@ -60,6 +60,9 @@ const QRS: [Part; 4] = [
 /// Peak of T in the template's direction.
 const T_MV: [f64; 3] = [0.24, 0.20, -0.15];
 
+/// A stimulus in the apex of the right ventricle runs left, up and back.
+const PACED_MV: Vector = [1.6, -2.3, 1.0];
+
 /// Turns a vector by `a` in the frontal plane (x, y) and by `b` in the horizontal one (x, z).
 fn turn([x, y, z]: [f64; 3], [a, b]: [f64; 2]) -> [f64; 3] {
     let (sa, ca, sb, cb) = (libm::sin(a), libm::cos(a), libm::sin(b), libm::cos(b));
@@ -112,6 +115,10 @@ fn borders(bells: &[Bell]) -> Borders {
 /// The waves of beat `count` of `kind` at `at_s`, whose interval before is `rr_s`.
 pub(crate) fn waves(body: &Body, kind: BeatKind, count: u64, at_s: f64, rr_s: f64) -> Waves {
     let sway = &mut Sway::new(body, count, at_s);
+    if matches!(kind, BeatKind::Ventricular { .. }) {
+        // The wave takes another way from a focus each time.
+        sway.jitter *= 2.2;
+    }
     let mut bells = Vec::with_capacity(8);
     match kind {
         BeatKind::Sinus => {
@@ -122,9 +129,18 @@ pub(crate) fn waves(body: &Body, kind: BeatKind, count: u64, at_s: f64, rr_s: f6
         BeatKind::Ventricular { focus } => {
             // The heart recovers by its usual interval, not by how early one beat comes.
             let usual_s = if focus == 0 { rr_s.max(0.75) } else { rr_s };
-            ventricular(body, sway, body.foci[focus.min(1)], at_s, usual_s, &mut bells);
+            ventricular(
+                sway,
+                (body.foci[focus.min(1)], body.focus_width),
+                body.qtc_s,
+                at_s,
+                usual_s,
+                &mut bells,
+            );
         }
-        BeatKind::Paced => ventricular(body, sway, [1.6, -2.3, 1.0], at_s, rr_s, &mut bells),
+        BeatKind::Paced => {
+            ventricular(sway, (PACED_MV, 1.25 * body.focus_width), body.qtc_s, at_s, rr_s, &mut bells);
+        }
     }
     let atrial = if kind == BeatKind::Sinus { P.len() } else { 0 };
     let last = bells.len() - 1;
@@ -165,9 +181,16 @@ fn conducted(body: &Body, sway: &mut Sway, at_s: f64, rr_s: f64, bells: &mut Vec
     bells.push(sway.bell(at_s + qt_s - QRS_ONSET_S * width - BORDER * fall_s, [rise_s, fall_s], mv, turned));
 }
 
-fn ventricular(body: &Body, sway: &mut Sway, focus: Vector, at_s: f64, rr_s: f64, bells: &mut Vec<Bell>) {
-    let (width, toward) = (body.focus_width, focus.map(f64::from));
-    let [x, y, z] = toward;
+/// A wide beat from a focus of a direction (in mV) and a width relative to the template's.
+fn ventricular(
+    sway: &mut Sway,
+    (focus, width): (Vector, f64),
+    qtc_s: f64,
+    at_s: f64,
+    rr_s: f64,
+    bells: &mut Vec<Bell>,
+) {
+    let [x, y, z] = focus.map(f64::from);
     let part = |scale: f64, turned: [f64; 2]| turn([x * scale, y * scale, z * scale], turned);
     // Slow from muscle cell to muscle cell: three overlapping bells, the last one turned back.
     for (part_s, rise_s, fall_s, scale, turned) in [
@@ -179,7 +202,7 @@ fn ventricular(body: &Body, sway: &mut Sway, focus: Vector, at_s: f64, rr_s: f64
         bells.push(sway.bell(at_s + part_s * width, widths_s, part(scale, turned), [0.0; 2]));
     }
     // Repolarisation runs the same way as depolarisation: T points against QRS.
-    let qt_s = (body.qtc_s + 0.045) * libm::cbrt(rr_s.clamp(0.3, 1.4));
+    let qt_s = (qtc_s + 0.045) * libm::cbrt(rr_s.clamp(0.3, 1.4));
     let fall_s = 0.11 * qt_s;
     let at_s = at_s + qt_s - 0.06 * width - BORDER * fall_s;
     bells.push(sway.bell(at_s, [0.155 * qt_s, fall_s], part(-0.22, [0.2, 0.1]), [0.0; 2]));

@@ -94,9 +94,12 @@ fn at(seconds: f64) -> isize {
 
 /// The largest deflection within 50 ms of a mark, so that both sides' marks mean the same place.
 fn peak_near(mv: &[f32], mark: usize) -> usize {
-    let reach = at(0.05) as usize;
-    let window = mark.saturating_sub(reach)..(mark + reach).min(mv.len());
-    let level = mean(mv[window.clone()].iter().map(|&v| f64::from(v))) as f32;
+    let around = |seconds: f64| {
+        let reach = at(seconds) as usize;
+        mark.saturating_sub(reach)..(mark + reach).min(mv.len())
+    };
+    let level = mean(mv[around(0.25)].iter().map(|&v| f64::from(v))) as f32;
+    let window = around(0.05);
     window.max_by(|&a, &b| (mv[a] - level).abs().total_cmp(&(mv[b] - level).abs())).unwrap_or(mark)
 }
 

@@ -15,7 +15,8 @@ pub struct Annotation {
     pub subtype: i8,
     /// The signal it belongs to.
     pub channel: u8,
-    /// A number of the annotator's meaning; LUDB and the QT database tell P 0, QRS 1, T 2 here.
+    /// A number of the annotator's meaning; the QT database tells the wave of a border here (P 0, QRS 1, T 2), LUDB
+    /// leaves it 0.
     pub num: i8,
     /// Free text, for instance the rhythm `(AFIB`.
     pub aux: String,
