@@ -7,6 +7,8 @@
 
 mod check;
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
 mod evaluate;
 mod explain;
 mod fit_clusters;
@@ -43,6 +45,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Plays a ward on this machine: broker, monitors and Wardbeat in one process, offline.
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
     /// Runs beside real monitors until SIGINT or SIGTERM.
     Run(run::Args),
     /// Checks a config and reports all of its faults at once.
@@ -65,6 +70,7 @@ enum Failure {
     /// 2: the config or the command line is wrong.
     Usage(String),
     /// 3: the demo missed something.
+    #[cfg(feature = "demo")]
     Missing(String),
     /// 1: anything else.
     Other(anyhow::Error),
@@ -80,6 +86,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Train(args) => train::run(&args),
@@ -94,6 +102,7 @@ pub fn main() -> ExitCode {
     let (code, text) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => (2, text),
+        #[cfg(feature = "demo")]
         Err(Failure::Missing(text)) => (3, text),
         Err(Failure::Other(error)) => (1, format!("wardbeat: {error:#}")),
     };

@@ -1,7 +1,7 @@
 //! `wardbeat run`: beside real monitors.
 
 use super::{Failure, INTENDED_USE, live};
-use crate::{config, daemon, model};
+use crate::{config, daemon};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ pub(super) struct Args {
     /// Opens the terminal on this machine.
     #[arg(long)]
     tui: bool,
+    /// Folder of a bundle (weights, clusters, card), in place of the one in this program.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// What runs the network, in place of the config's word.
     #[arg(long)]
     device: Option<config::Device>,
@@ -30,10 +33,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         settings.device = *device;
     }
     eprint!("{INTENDED_USE}");
-    live::log();
-    let bundle = Arc::new(model::Bundle::embedded()?);
-    let running = daemon::start(settings, bundle)?;
-    live::watch(&running, || false);
+    if !args.tui {
+        live::log();
+    }
+    let bundle = Arc::new(live::bundle(args.model.as_deref())?);
+    let running = daemon::start(settings.clone(), bundle)?;
+    if args.tui {
+        live::screen(&running, &settings, || false)?;
+    } else {
+        live::watch(&running, || false);
+    }
     let counters = running.stop();
     println!("{}", serde_json::to_string(&counters)?);
     Ok(())

@@ -342,16 +342,16 @@ const DISPLAY: Section = Section {
         key(
             "theme",
             Kind::Text,
-            "\"dark\"",
-            Rule::OneOf(&["dark", "light", "high-contrast", "okabe-ito", "mono"]),
-            "Colours.",
+            "\"auto\"",
+            Rule::OneOf(&["auto", "dark", "light", "high-contrast", "okabe-ito", "mono"]),
+            "Colours; auto asks the terminal.",
         ),
         key(
             "glyphs",
             Kind::Text,
-            "\"braille\"",
-            Rule::OneOf(&["braille", "ascii"]),
-            "ascii for terminals whose font has no braille.",
+            "\"auto\"",
+            Rule::OneOf(&["auto", "braille", "ascii"]),
+            "ascii for fonts without braille; auto asks the terminal.",
         ),
         key(
             "show_labels",

@@ -259,9 +259,9 @@ pub struct Sink {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Display {
-    /// Colours: `dark`, `light`, `high-contrast`, `okabe-ito`, `mono`.
+    /// Colours: `auto`, `dark`, `light`, `high-contrast`, `okabe-ito`, `mono`.
     pub theme: String,
-    /// Glyphs: `braille` or `ascii`.
+    /// Glyphs: `auto`, `braille` or `ascii`.
     pub glyphs: String,
     /// Shows the classes' names (research only; never at the bedside).
     pub show_labels: bool,
@@ -269,7 +269,7 @@ pub struct Display {
 
 impl Default for Display {
     fn default() -> Self {
-        Self { theme: "dark".into(), glyphs: "braille".into(), show_labels: false }
+        Self { theme: "auto".into(), glyphs: "auto".into(), show_labels: false }
     }
 }
 

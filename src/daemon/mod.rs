@@ -4,7 +4,7 @@
 //! own their beds, writes each alert to the journal before anybody hears of it, delivers it on one thread a
 //! destination, publishes state and the node's own status, and shows the newest picture of the ward.
 //! What it never does: compute anything about an ECG, draw, publish to a monitor's topic, wait for a screen.
-//! Door: [`start`] gives [`Running`]; [`plugins`] is the table that `config` checks against.
+//! Door: [`start`] gives [`Running`]; [`Clock`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`).
 
 mod backoff;
@@ -28,6 +28,7 @@ mod tally;
 mod testing;
 mod wire;
 
+pub use clock::Clock;
 pub use registry::plugins;
 pub use running::Running;
 

@@ -4,9 +4,11 @@
 //! births and links; breaks things by seed or by script (loss, delay, reorder, duplicates, drift, jumps, silence,
 //! leads off); counts every frame's fate, so that a receiver's loss can be proven.
 //! What it never does: read Wardbeat's topics, change a sample that is sent, forget a frame.
-//! Door: [`Monitor::new`] with one [`BedPlan`] a bed and [`Options`], then [`Monitor::run`] gives the [`Report`].
+//! Door: [`Monitor::new`] with one [`BedPlan`] a bed and [`Options`], then [`Monitor::run`] gives the [`Report`]
+//! ([`Monitor::start`] does so on a thread of its own).
 //! Who calls it: `wardbeat demo`, the end-to-end tests, the program `monitor`.
 
+mod background;
 mod gateway;
 mod generated;
 mod link;
@@ -17,6 +19,7 @@ mod report;
 mod signal;
 mod stream;
 
+pub use background::Background;
 pub use generated::Generated;
 pub use options::{Dialect, Error, Faults, Options};
 pub use plan::{Act, BedPlan, Trouble};
