@@ -249,8 +249,10 @@ fn changed(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: Rect) {
     let rows = usize::from(area.height - 1);
     for (i, s) in bed.shifts.iter().take(rows).enumerate() {
         let family = scene.family(s.cluster);
-        let name =
-            words::fit(&format!("{} {}", letter(family), s.name), usize::from(split.saturating_sub(20)));
+        let name = words::fit(
+            &format!("{} {}", letter(family), scene.cluster_name(s)),
+            usize::from(split.saturating_sub(20)),
+        );
         let points = ((s.now - s.usual) * 100.0).round();
         let text = format!("{name} {:>3.0}% {:>3.0}% {points:>+4.0}", s.now * 100.0, s.usual * 100.0);
         put(buf, area.x, area.y + 1 + i as u16, &text, split, palette.text);

@@ -17,8 +17,10 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let unseen = scene.ended_unseen().len();
     let title = format!(" ALERT LIST  {open} open  {unseen} ended unseen");
     lines::title(buf, scene, &title, palette.bold);
-    let head = "  bed    level        what                         since     state";
-    put(buf, 0, 1, if w < 76 { "  bed      what" } else { head }, w, palette.dim);
+    put(buf, 0, 1, if w < 76 { "  bed      what" } else { "  bed    level        what" }, w, palette.dim);
+    if w >= 76 {
+        put(buf, since_column(w) - 1, 1, "since     state", w, palette.dim);
+    }
     let at = scene.ui.line.min(alerts.len().saturating_sub(1));
     let detail = if h >= 20 { 6 } else { 0 };
     let rows = usize::from(h.saturating_sub(4 + detail));
@@ -34,6 +36,11 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     }
     lines::elsewhere(buf, scene, None);
     lines::footer(buf, scene, &["Enter", "?"]);
+}
+
+/// Where the time of an alert begins: the words before it get what the screen has beyond 80 cells.
+fn since_column(width: u16) -> u16 {
+    52 + width.saturating_sub(80).min(60)
 }
 
 fn row(buf: &mut Buffer, scene: &Scene, a: &AlertView, y: u16, chosen: bool) {
@@ -57,8 +64,9 @@ fn row(buf: &mut Buffer, scene: &Scene, a: &AlertView, y: u16, chosen: bool) {
     }
     put(buf, 9, y, &format!("{} {}", words::fit(mark, 2), words::fit(word, 9)), 12, chip);
     let what = if technical { words::clean(&a.text) } else { words::code_words(a.code, 1).into() };
-    put(buf, 22, y, &what, 28, palette.text);
-    put(buf, 51, y, &scene.clock(a.onset), 8, palette.text);
+    let split = since_column(w);
+    put(buf, 22, y, &what, split - 24, palette.text);
+    put(buf, split - 1, y, &scene.clock(a.onset), 8, palette.text);
     let state = match (a.ended, &a.seen) {
         (None, None) => format!("OPEN {}", scene.span(a.onset)),
         (None, Some((who, at))) => {
@@ -68,7 +76,7 @@ fn row(buf: &mut Buffer, scene: &Scene, a: &AlertView, y: u16, chosen: bool) {
         (Some(_), Some((who, _))) => format!("ended, seen {who}"),
     };
     let silent = if a.silent { "  (silent)" } else { "" };
-    put(buf, 61, y, &format!("{state}{silent}"), w.saturating_sub(61), palette.text);
+    put(buf, split + 9, y, &format!("{state}{silent}"), w.saturating_sub(split + 9), palette.text);
 }
 
 fn detail_of(buf: &mut Buffer, scene: &Scene, a: &AlertView, area: Rect) {
@@ -80,7 +88,7 @@ fn detail_of(buf: &mut Buffer, scene: &Scene, a: &AlertView, area: Rect) {
         }
     }
     put(buf, area.x, area.y, &text, area.width, palette.bold);
-    let shifts: Vec<String> = a.shifts.iter().take(3).map(shift_text).collect();
+    let shifts: Vec<String> = a.shifts.iter().take(3).map(|s| shift_text(scene, s)).collect();
     let what =
         if shifts.is_empty() { words::clean(&a.text) } else { format!("changed: {}", shifts.join("   ")) };
     put(buf, area.x, area.y + 1, &what, area.width, palette.text);
@@ -92,8 +100,8 @@ pub(super) fn k_of_n(a: &AlertView) -> String {
     a.k_of_n.map_or_else(String::new, |[k, n]| format!("{k} of last {n} s"))
 }
 
-pub(super) fn shift_text(s: &contract::ClusterShift) -> String {
-    format!("{} {:.0}%->{:.0}%", words::clean(&s.name), s.usual * 100.0, s.now * 100.0)
+fn shift_text(scene: &Scene, s: &contract::ClusterShift) -> String {
+    format!("{} {:.0}%->{:.0}%", scene.cluster_name(s), s.usual * 100.0, s.now * 100.0)
 }
 
 /// The trace around the moment an alert rose, standing.

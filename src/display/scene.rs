@@ -111,6 +111,13 @@ impl<'a> Scene<'a> {
         self.snapshot.clusters.get(usize::from(cluster)).map_or(Family::Mixed, |c| c.family)
     }
 
+    /// The name of a shifted cluster: its own, else the bundle's.
+    pub fn cluster_name(&self, shift: &contract::ClusterShift) -> String {
+        let known = self.snapshot.clusters.get(usize::from(shift.cluster));
+        let named = known.filter(|_| shift.name.is_empty()).map_or(&shift.name, |c| &c.name);
+        words::clean(named)
+    }
+
     /// Style of a trace cell by its cluster.
     pub fn cluster_style(&self, cluster: Option<u8>) -> Style {
         cluster.map_or(self.palette.dim, |c| self.palette.family(self.family(c)))

@@ -39,7 +39,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// A scale that shows these columns: 1, 2, 4, 8 or 16 mV from edge to edge, divided by `zoom`, centred on them.
+    /// A scale that shows these columns: 1 to 8 (or 16) mV from edge to edge, by a ladder,, divided by `zoom`, centred on them.
     pub fn fit(columns: &[Column], dots_per_s: u64, zoom: f32) -> Self {
         let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
         for c in columns.iter().filter(|c| c.min_mv.is_finite() && c.max_mv.is_finite()) {
@@ -50,7 +50,7 @@ impl Scale {
             (low, high) = (-0.5, 0.5);
         }
         let room = (high - low) * 1.15;
-        let full = [1.0_f32, 2.0, 4.0, 8.0].into_iter().find(|s| *s >= room).unwrap_or(16.0);
+        let full = [1.0_f32, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0].into_iter().find(|s| *s >= room).unwrap_or(16.0);
         // A coarse centre: the picture moves only when the signal really does.
         let centre = (f32::midpoint(low, high) / full * 8.0).round() * full / 8.0;
         let span = full / zoom;
