@@ -29,8 +29,8 @@ fn element(shape: &Shape) -> String {
             )
         }
         Shape::Lines { lines, width, colour } => {
-            let path: String =
-                lines.iter().map(|[a, b, c, d]| format!("M{a:.2} {b:.2}L{c:.2} {d:.2}")).collect();
+            let pieces = lines.iter().map(|[a, b, c, d]| format!("M{a:.2} {b:.2}L{c:.2} {d:.2}"));
+            let path = pieces.collect::<Vec<_>>().concat();
             format!("<path d=\"{path}\" stroke=\"#{colour:06x}\" stroke-width=\"{width}\" fill=\"none\"/>")
         }
         Shape::Path { points, width, colour } => {
