@@ -1,9 +1,9 @@
 //! preprocess → infer → explain as one call: the one door for live beds and for recordings.
 
-use super::Due;
 use super::explain::Place;
 use super::infer::{Job, infer};
 use super::track::{Ready, Track};
+use super::{Due, Part};
 use crate::model::{Bundle, Engine};
 use contract::{BedId, Finding, NotRead};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,12 @@ impl Analyser {
                 Ok(input) => {
                     let mask = track.mask();
                     let stream = track.take_stream().unwrap_or_else(|| self.engine.open(mask));
-                    jobs.push(Job { stream, input, finish: hop.last, steps: crate::model::Steps::default() });
+                    jobs.push(Job {
+                        stream,
+                        input,
+                        finish: hop.part == Part::WholeEnd,
+                        steps: crate::model::Steps::default(),
+                    });
                     places.push((i, ready.rms_mv));
                 }
             }
@@ -85,7 +90,7 @@ fn read(
     rms_mv: f32,
 ) -> Result<contract::Reading, NotRead> {
     let place = Place { first_n: track.first_n(), rate: due.rate, mask: track.mask(), rms_mv };
-    let reading = track.window().and_then(|w| w.read(bundle, place, &job.steps, !due.whole));
+    let reading = track.window().and_then(|w| w.read(bundle, place, &job.steps, due.part == Part::Live));
     track.give_stream(job.stream);
     if track.covered() { reading.ok_or(NotRead::Warming) } else { Err(NotRead::Coverage) }
 }

@@ -4,7 +4,7 @@ use super::decide::{Context, Decider, Moment, Saved, words};
 use super::ring::{Ring, Taken};
 use super::timeline::{ClockTrouble, Timeline};
 use super::view::View;
-use super::window::{complete_hop, cut, first_hop};
+use super::window::{Part, complete_hop, cut, first_hop};
 use super::{Due, Now, Setup};
 use crate::config::Analysis;
 use crate::snapshot::{AlertView, BedHealth, BedState, BedView, HeartRate, LabelView};
@@ -214,8 +214,7 @@ impl Bed {
             lead_off: self.lead_off.is_some_and(|(from, to)| from < to_n && from_n < to),
             leads,
             samples_mv,
-            whole: false,
-            last: false,
+            part: Part::Live,
         })
     }
 
@@ -310,7 +309,7 @@ impl Bed {
         }
     }
 
-    fn labels(&self, classes: &[String], reading: Option<&Reading>) -> Vec<LabelView> {
+    fn labels(classes: &[String], reading: Option<&Reading>) -> Vec<LabelView> {
         let Some(reading) = reading else { return Vec::new() };
         let surrogate = reading.surrogate_prob.iter().copied().chain(std::iter::repeat(f32::NAN));
         let rows = classes.iter().zip(&reading.class_prob).zip(surrogate);
@@ -350,7 +349,7 @@ impl Bed {
             seconds: self.view.seconds.iter().copied().collect(),
             thresholds: self.decider.thresholds(&setup.analysis),
             shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
-            labels: if setup.show_labels { self.labels(classes, fresh) } else { Vec::new() },
+            labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
             agree: fresh.and_then(agree),
             heart_rate,
             trend: self.view.trend.iter().copied().collect(),
@@ -370,6 +369,10 @@ impl Bed {
 
     pub fn saved(&self, context: &Context) -> Option<Saved> {
         self.decider.saved(context)
+    }
+
+    pub fn relearn(&mut self, undo: bool) -> bool {
+        self.decider.relearn(undo)
     }
 
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {

@@ -25,4 +25,4 @@ pub use analyse::Analyser;
 pub use decide::{Saved, node_alert};
 pub use recording::{Recording, analyse_recording};
 pub use ward::{Counts, Now, Setup, Ward};
-pub use window::Due;
+pub use window::{Due, Part};

@@ -1,6 +1,6 @@
 //! A recording as hops: what offline commands feed to the same [`Analyser`] as live beds.
 
-use super::{Analyser, Due};
+use super::{Analyser, Due, Part};
 use contract::{BedId, Finding, LeadId, Mode, Ratio, UtcMs};
 use ndarray::Array2;
 
@@ -41,8 +41,11 @@ impl Recording {
                 lead_off: false,
                 leads: self.leads.clone(),
                 samples_mv: Array2::from_shape_vec(shape, rows.copied().collect()).unwrap_or_default(),
-                whole,
-                last: whole && to_n == length,
+                part: match (whole, to_n == length) {
+                    (false, _) => Part::Live,
+                    (true, false) => Part::Whole,
+                    (true, true) => Part::WholeEnd,
+                },
             }
         };
         let complete =

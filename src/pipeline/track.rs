@@ -8,7 +8,7 @@ use super::preprocess::Conditioner;
 use super::preprocess::leads::Plan;
 use super::preprocess::quality::{Judged, LeadGate};
 use super::preprocess::resample::{Filter, Resampler};
-use super::window::Due;
+use super::window::{Due, Part};
 use crate::model::{LEADS, LeadMask, RATE_HZ, Stream};
 use contract::{LeadId, LeadSignal, NotRead, Ratio};
 use std::collections::{BTreeMap, VecDeque};
@@ -111,7 +111,7 @@ impl Track {
             self.segment = Some(Segment::begin(plan, due.from_n, filter));
         }
         let rows: BTreeMap<LeadId, &Judged> = due.leads.iter().copied().zip(judged).collect();
-        self.segment.as_mut().map_or_else(Vec::new, |segment| segment.feed(&rows, due.last))
+        self.segment.as_mut().map_or_else(Vec::new, |segment| segment.feed(&rows, due.part == Part::WholeEnd))
     }
 
     fn filter(&mut self, rate: Ratio) -> Arc<Filter> {

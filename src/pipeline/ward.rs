@@ -224,6 +224,12 @@ impl Ward {
         self.bed(id, now).is_some_and(|bed| bed.restore(saved, &analysis))
     }
 
+    /// Begins a bed's baseline anew (`undo` takes the last time back: the old one is kept). Returns whether the bed
+    /// and, for `undo`, an older baseline are known.
+    pub fn relearn(&mut self, id: &BedId, undo: bool, _now: Now) -> bool {
+        self.beds.get_mut(id).is_some_and(|bed| bed.relearn(undo))
+    }
+
     /// What was counted since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -5,6 +5,17 @@ use super::ring::Ring;
 use contract::{BedId, LeadId, Mode, Ratio, UtcMs};
 use ndarray::Array2;
 
+/// What a hop is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A stream: steps count once their whole field of view has been seen.
+    Live,
+    /// A recording read whole: steps whose field of view reaches over its beginning count too.
+    Whole,
+    /// Its end: the last steps are completed with zeros after it.
+    WholeEnd,
+}
+
 /// One hop of one bed, complete by index; what did not come is NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
@@ -32,17 +43,15 @@ pub struct Due {
     pub leads: Vec<LeadId>,
     /// Millivolts `[lead, time]`; NaN = missing.
     pub samples_mv: Array2<f32>,
-    /// Part of a recording that is read whole: steps whose field of view reaches over its edges count too.
-    pub whole: bool,
-    /// The recording ends here: its last steps are completed with zeros after the end. Never set for live beds.
-    pub last: bool,
+    /// What it is part of.
+    pub part: Part,
 }
 
 /// The first hop that begins at or after sample `n`.
 pub(super) fn first_hop(rate: Ratio, n: u64) -> u64 {
     let (numerator, denominator) = rate.parts();
-    let guess = (u128::from(n) * u128::from(denominator) / u128::from(numerator)) as u64;
-    (guess..).find(|&k| rate.samples_in(k) >= n).unwrap_or(guess)
+    // floor(k · rate) ≥ n is the same as k · rate ≥ n, since n is whole.
+    (u128::from(n) * u128::from(denominator)).div_ceil(u128::from(numerator)) as u64
 }
 
 /// The next hop that is complete in the ring, at or after hop `next`: its index, first sample and end. Hops whose

@@ -38,7 +38,8 @@ pub(super) struct Draft<'a> {
 pub(super) fn id(bed: &str, epoch: &str, code: Code, onset_n: u64, model: &str) -> AlertId {
     let lines = format!("wardbeat-alert-v1\n{bed}\n{epoch}\n{code}\n{onset_n}\n{model}");
     let digest = Sha256::digest(lines.as_bytes());
-    AlertId(digest.iter().take(16).map(|b| format!("{b:02x}")).collect())
+    let half = digest.iter().take(16).fold(0_u128, |id, &byte| id << 8 | u128::from(byte));
+    AlertId(format!("{half:032x}"))
 }
 
 fn kind(phase: Phase) -> &'static str {

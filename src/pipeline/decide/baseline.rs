@@ -109,9 +109,10 @@ impl Baseline {
         other
     }
 
-    /// Begins anew; the old one is kept for undo.
-    pub fn relearn(&mut self) {
+    /// Begins anew; the old one is kept for undo. Always possible.
+    pub fn relearn(&mut self) -> bool {
         self.previous = Some(std::mem::take(&mut self.sets));
+        true
     }
 
     /// Takes the last relearn back. Returns whether there was one.
@@ -151,7 +152,7 @@ impl Baseline {
 
 impl Learnt {
     fn renew(&mut self, second: u64) {
-        self.usual = Some(Usual::learn(self.windows.iter()));
+        self.usual = Some(Usual::learn(&self.windows.iter()));
         self.renewed = second;
     }
 }

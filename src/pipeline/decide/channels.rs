@@ -87,7 +87,7 @@ fn median(values: &mut [f32]) -> f32 {
 /// Square root of the Jensen-Shannon divergence in bits, 0 to 1.
 fn distance(p: &[f32], q: &[f32]) -> f32 {
     let term = |a: f32, m: f32| if a > 0.0 { a * libm::log2f(a / m) } else { 0.0 };
-    let sum: f32 = p.iter().zip(q).map(|(&a, &b)| term(a, (a + b) / 2.0) + term(b, (a + b) / 2.0)).sum();
+    let sum: f32 = p.iter().zip(q).map(|(&a, &b)| term(a, a.midpoint(b)) + term(b, a.midpoint(b))).sum();
     (sum / 2.0).max(0.0).sqrt()
 }
 
@@ -130,7 +130,7 @@ impl Evidence {
 
 impl Usual {
     /// From the baseline's windows.
-    pub fn learn<'a>(windows: impl Iterator<Item = &'a Window> + Clone) -> Self {
+    pub fn learn<'a>(windows: &(impl Iterator<Item = &'a Window> + Clone)) -> Self {
         let count = windows.clone().count().max(1) as f32;
         let widen = (1.0 + WIDEN_S / count).sqrt();
         let clusters = windows.clone().next().map_or(0, |w| w.share.len());
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_lower_entropy_counts_as_much_as_a_higher_one() {
-        let usual = Usual::learn((0..500).map(|_| window(0.5, [125, 125])).collect::<Vec<_>>().iter());
+        let usual = Usual::learn(&(0..500).map(|_| window(0.5, [125, 125])).collect::<Vec<_>>().iter());
         let (low, high) = (usual.compare(&window(0.4, [125, 125])), usual.compare(&window(0.6, [125, 125])));
         assert!((low.e - high.e).abs() < 1e-3 && low.e > 2.0, "{low:?} {high:?}");
         assert!(low.j.abs() < 1e-6 && low.c.abs() < 1e-6);
@@ -194,7 +194,7 @@ mod tests {
     fn a_short_baseline_is_judged_more_gently() {
         let few: Vec<Window> = (0..15).map(|_| window(0.5, [125, 125])).collect();
         let many: Vec<Window> = (0..900).map(|_| window(0.5, [125, 125])).collect();
-        let e = |w: &[Window]| Usual::learn(w.iter()).compare(&window(0.55, [125, 125])).e;
+        let e = |w: &[Window]| Usual::learn(&w.iter()).compare(&window(0.55, [125, 125])).e;
         assert!(e(&few) < e(&many) - 0.5);
     }
 }

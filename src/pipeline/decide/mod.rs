@@ -137,7 +137,9 @@ impl Decider {
         let steps = reading.steps.max(1) as f32;
         let mut counts = vec![0_u32; reading.clusters];
         for &k in &reading.cluster {
-            counts.get_mut(usize::from(k)).map(|c| *c += 1);
+            if let Some(count) = counts.get_mut(usize::from(k)) {
+                *count += 1;
+            }
         }
         let from_n = reading.first_step_n.max(0.0) as u64;
         self.history.push_back(Past {
@@ -298,6 +300,13 @@ impl Decider {
         self.gone |= self.baseline.patient(token);
     }
 
+    /// Begins learning anew, or takes the last time back; open advisories about the old baseline end.
+    pub fn relearn(&mut self, undo: bool) -> bool {
+        let done = if undo { self.baseline.undo() } else { self.baseline.relearn() };
+        self.gone |= done;
+        done
+    }
+
     pub fn is_open(&self, code: Code) -> bool {
         self.book.is_open(code)
     }
@@ -392,7 +401,7 @@ fn shifts(now: &[f32], usual: &[f32], context: &Context) -> Vec<ClusterShift> {
 /// Value and limit of the channel that raised an advisory, for the alert list.
 fn shown(code: Code, reading: &Reading, usual: &Usual, e: &Evidence, analysis: &Analysis) -> String {
     let on = analysis.score_on;
-    let nearer = |value: f32, [low, high]: [f32; 2]| if value < (low + high) / 2.0 { low } else { high };
+    let nearer = |value: f32, [low, high]: [f32; 2]| if value < low.midpoint(high) { low } else { high };
     match code {
         Code::Uncertain => {
             let limit = nearer(reading.window_entropy, usual.e.limits(on)).clamp(0.0, 1.0);
