@@ -93,7 +93,7 @@ fn bytes(findings: &[Finding]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_cut_and_order_gives_the_bytes_of_the_batch_run(
