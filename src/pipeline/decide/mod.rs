@@ -10,6 +10,7 @@ mod baseline;
 mod book;
 mod channels;
 mod condition;
+mod shown;
 mod signal;
 pub(super) mod words;
 
@@ -28,6 +29,7 @@ use contract::{
     Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Segment, Signal,
     UtcMs, Why,
 };
+use shown::{largest, shifts, shown, thousandths, used_leads};
 use signal::SignalWatch;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -364,53 +366,5 @@ impl Decider {
 
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {
         self.baseline.restore(saved, analysis)
-    }
-}
-
-fn thousandths(v: f32) -> f32 {
-    (v * 1_000.0).round() / 1_000.0
-}
-
-fn largest(values: impl Iterator<Item = f32>) -> u8 {
-    let best = values.enumerate().fold((0, f32::MIN), |b, v| if v.1 > b.1 { v } else { b });
-    best.0 as u8
-}
-
-fn used_leads(finding: &Finding, mask: u16) -> Vec<LeadId> {
-    let used = |lead: LeadId| lead.standard().is_some_and(|i| mask >> i & 1 == 1);
-    finding.leads.iter().map(|l| l.lead).filter(|&l| used(l)).collect()
-}
-
-fn shifts(now: &[f32], usual: &[f32], context: &Context) -> Vec<ClusterShift> {
-    let mut shifts: Vec<ClusterShift> = now
-        .iter()
-        .zip(usual)
-        .enumerate()
-        .map(|(k, (&now, &usual))| ClusterShift {
-            cluster: k as u8,
-            name: context.clusters.get(k).map_or_else(String::new, |c| c.name.clone()),
-            now: thousandths(now),
-            usual: thousandths(usual),
-        })
-        .collect();
-    let size = |s: &ClusterShift| (s.now - s.usual).abs();
-    shifts.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.cluster.cmp(&b.cluster)));
-    shifts
-}
-
-/// Value and limit of the channel that raised an advisory, for the alert list.
-fn shown(code: Code, reading: &Reading, usual: &Usual, e: &Evidence, analysis: &Analysis) -> String {
-    let on = analysis.score_on;
-    let nearer = |value: f32, [low, high]: [f32; 2]| if value < low.midpoint(high) { low } else { high };
-    match code {
-        Code::Uncertain => {
-            let limit = nearer(reading.window_entropy, usual.e.limits(on)).clamp(0.0, 1.0);
-            format!("H {:.2}/{limit:.2}", reading.window_entropy)
-        }
-        Code::New => {
-            let limit = nearer(reading.window_novelty, usual.n.limits(on).map(libm::expf));
-            format!("N {:.2}/{limit:.2}", reading.window_novelty)
-        }
-        _ => format!("mix {:.2}/{:.2}", e.shift, usual.j.limits(on)[1].min(1.0)),
     }
 }
