@@ -42,7 +42,8 @@ fn a_broken_config_is_told_all_of_its_faults_at_once() {
             file.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("below the root").to_str().expect("a name");
         let output = wardbeat(&["check", name]);
         assert_eq!(output.status.code(), Some(2), "{name} was accepted");
-        told += &format!("{}\n", text(&output.stderr));
+        told.push_str(&text(&output.stderr));
+        told.push('\n');
     }
     insta::assert_snapshot!(told);
 }

@@ -1,5 +1,6 @@
 //! The screen, cell by cell: text and styles of every view, state, level, size and theme, and what must hold at any
 //! size with any label.
+#![allow(clippy::unwrap_used)] // A test stops at a surprise.
 
 use contract::{
     AlertClass, AlertId, BedId, ClusterShift, Code, LeadId, LeadSignal, Level, Mode, Signal, UtcMs,
@@ -121,8 +122,8 @@ fn bed(i: usize, state: BedState) -> BedView {
         thresholds: Thresholds { entropy: Some(0.64), novelty: Some(0.5), shift: Some(0.3) },
         shifts: shifts(),
         labels: Vec::new(),
-        agree: Some(i % 2 == 0),
-        heart_rate: Some(HeartRate { per_min: 72.0, theirs: i % 2 == 0 }),
+        agree: Some(i.is_multiple_of(2)),
+        heart_rate: Some(HeartRate { per_min: 72.0, theirs: i.is_multiple_of(2) }),
         trend,
         marks: vec![Mark { at: now().after(-3_600_000), letter: 't', note: "turned".into() }],
         rate_hz: Some(250.0),

@@ -245,7 +245,7 @@ fn faults(script: &BedScript, played: &[Played]) -> Vec<String> {
         let fits = |p: &&Played| {
             expect.codes.contains(&p.alert.code) && (expect.from..=expect.to).contains(&p.second)
         };
-        let Some(at) = starts.iter().position(|p| fits(&p)) else {
+        let Some(at) = starts.iter().position(fits) else {
             faults.push(format!(
                 "{}: none of {:?} from {} to {} s",
                 script.name, expect.codes, expect.from, expect.to

@@ -1,4 +1,5 @@
 //! The explained strip: to scale, well-formed, decodable, gaps blank.
+#![allow(clippy::unwrap_used)] // A test stops at a surprise.
 
 use contract::{Alert, LeadId};
 use wardbeat::strip::{

@@ -49,7 +49,7 @@ struct Diagnosis<'a> {
 impl Diagnosis<'_> {
     fn fault(&mut self, span: Range<usize>, place: &str, what: impl Into<String>) {
         let start = span.start.min(self.text.len());
-        let line = 1 + self.text.as_bytes()[..start].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + line_breaks(self.text, start);
         self.faults.push(Fault { line, place: place.into(), what: what.into() });
     }
 
@@ -292,8 +292,16 @@ fn wrong_kind(kind: Kind, value: &DeValue<'_>) -> String {
     format!("must be {wanted}, not {}", value.type_str())
 }
 
+/// Line breaks in the first `end` bytes of a text.
+pub(super) fn line_breaks(text: &str, end: usize) -> usize {
+    text.bytes().take(end).filter(|b| *b == b'\n').count()
+}
+
 fn number(value: &DeValue<'_>) -> f64 {
-    let text = value.as_integer().map(|i| i.as_str()).or(value.as_float().map(|f| f.as_str()));
+    let text = value
+        .as_integer()
+        .map(toml::de::DeInteger::as_str)
+        .or(value.as_float().map(toml::de::DeFloat::as_str));
     text.and_then(|t| t.replace('_', "").parse().ok()).unwrap_or(f64::NAN)
 }
 

@@ -155,7 +155,8 @@ mod tests {
     /// A config of one section without any default changed, built from the table alone.
     fn defaults(section: &Section) -> toml::Table {
         let lines = section.fields.iter().filter(|f| !f.key.default.is_empty());
-        let text: String = lines.map(|f| format!("{} = {}\n", f.key.name, f.key.default)).collect();
+        let text: Vec<String> = lines.map(|f| format!("{} = {}", f.key.name, f.key.default)).collect();
+        let text = text.join("\n");
         text.parse().expect("the defaults of the table are TOML")
     }
 

@@ -90,7 +90,7 @@ fn take_path(trees: &[TokenTree], mut i: usize, prefix: &[String], used: &mut Ve
         match trees.get(i + 2) {
             Some(TokenTree::Ident(next)) => path.push(next.to_string()),
             Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Brace => {
-                collect(g.stream(), &path, used)
+                collect(g.stream(), &path, used);
             }
             _ => {}
         }
