@@ -12,7 +12,10 @@ pub const DECODERS: &[&Entry<dyn Decoder>] = &[
 ];
 
 /// The destinations of this build beside MQTT, which every build has (`publish.rs`).
-pub const SINKS: &[&Entry<dyn Sink>] = &[];
+pub const SINKS: &[&Entry<dyn Sink>] = &[
+    #[cfg(feature = "sink-mllp")]
+    &sink_mllp::ENTRY,
+];
 
 /// The plugins that `config` validates against.
 #[must_use]

@@ -103,7 +103,7 @@ pub const ROOMS: &[Room] = &[
     Room {
         name: "daemon",
         rooms: &["config", "model", "pipeline", "snapshot", "strip"],
-        crates: &["decoder_json", "decoder_packed", "decoder_mapped"],
+        crates: &["decoder_json", "decoder_packed", "decoder_mapped", "sink_mllp"],
         outside: &["tokio", "rumqttc", "tracing", "rusqlite", "sha2", "jiff"],
         never_std: &[],
         instead: "daemon moves plain values; let model and pipeline compute, and cli join it with display",
@@ -166,10 +166,12 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("decoder-json", &[]),
     ("decoder-packed", &[]),
     ("decoder-mapped", &[]),
+    ("sink-mllp", &[]),
     ("recordings", &[]),
     ("patient", &[]),
     ("broker", &[]),
     ("monitor", &["decoder-json", "decoder-packed", "decoder-mapped", "patient", "recordings"]),
+    ("nurse-call", &[]),
 ];
 /// All that `contract` may use from outside.
 pub const CONTRACT_OUTSIDE: &[&str] = &["serde", "serde_json", "thiserror"];
