@@ -41,6 +41,8 @@ fn frames_become_findings_state_and_silence_an_alert() {
         voice.say(&monitor.topic(), monitor.frame());
     }
     until("windows", || scene.running().counters().windows >= 19);
+    // The number of beds is that of the newest picture of the ward, which is made a few times a second.
+    until("the bed's picture", || scene.running().counters().beds == 1);
     let counters = scene.running().counters();
     assert_eq!((counters.beds, counters.frames_in, counters.frames_lost, counters.refused), (1, 20, 0, 0));
     assert!(counters.findings > 0, "the network read nothing: {counters:?}");

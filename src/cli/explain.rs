@@ -2,8 +2,7 @@
 
 use super::Failure;
 use crate::model::{Bundle, arrays};
-use crate::strip;
-use crate::workshop::explain::{explain, read_recording};
+use crate::workshop::explain::{Format, explain, read_recording};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,9 +29,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let kind =
-        args.out.as_ref().map(|p| p.extension().and_then(|e| e.to_str()).unwrap_or_default().to_owned());
-    if kind.as_ref().is_some_and(|k| !["svg", "png", "json"].contains(&k.as_str())) {
+    let format = args.out.as_deref().map(Format::of);
+    if format == Some(None) {
         return Err(Failure::Usage("--out must end in .svg, .png or .json".into()));
     }
     let bundle = Arc::new(match &args.model {
@@ -54,13 +52,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             println!("  {class:<5} {:.2}{surrogate}", reading.class_prob[i]);
         }
     }
-    if let (Some(path), Some(kind)) = (&args.out, kind.as_deref()) {
-        let bytes = match kind {
-            "svg" => strip::svg(&explained.picture)?.into_bytes(),
-            "png" => strip::png(&explained.picture)?,
-            _ => strip::json(&explained.picture)?.into_bytes(),
-        };
-        arrays::write(path, &bytes)?;
+    if let (Some(path), Some(Some(format))) = (&args.out, format) {
+        arrays::write(path, &explained.draw(format)?)?;
     }
     Ok(())
 }

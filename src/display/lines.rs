@@ -158,6 +158,11 @@ pub(super) fn look_pieces(scene: &Scene, looks: &[&AlertView], cells: usize) -> 
             return pieces;
         }
     }
+    let crowd = |a: &&AlertView| format!("{}{}", words::cut(&a.label, 8), words::level_mark(a.level));
+    let crowd = looks.iter().map(crowd).collect::<Vec<String>>().join(" ");
+    if words::width(&crowd) <= cells {
+        return vec![(crowd, looks.first().map_or_else(Style::new, |a| look_style(scene, a)))];
+    }
     let short = looks.iter().map(|a| (look_text(scene, a, 0), look_style(scene, a))).collect();
     fit_pieces(short, cells)
 }

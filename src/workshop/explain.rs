@@ -5,7 +5,7 @@ use super::dataset::DatasetError;
 use crate::model::{Bundle, STEP_SAMPLES, open_engine};
 use crate::pipeline::{Analyser, Recording, analyse_recording};
 use crate::snapshot::Family;
-use crate::strip::{ClassEvidence, LeadTrace, LegendEntry, StepMark, StripPicture};
+use crate::strip::{self, ClassEvidence, LeadTrace, LegendEntry, StepMark, StripPicture};
 use contract::{Alert, BedId, Finding, LeadId, Reading};
 use recordings::Record;
 use std::path::Path;
@@ -56,6 +56,44 @@ pub struct Explained {
     pub picture: StripPicture,
     /// The reading of the window that ends the stretch, if any.
     pub reading: Option<Reading>,
+}
+
+/// The file that a drawing becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// To scale, in millimetres.
+    Svg,
+    /// Pixels.
+    Png,
+    /// The numbers behind it.
+    Json,
+}
+
+impl Format {
+    /// By a file's extension.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "svg" => Some(Self::Svg),
+            "png" => Some(Self::Png),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+impl Explained {
+    /// The drawing as a file's bytes.
+    ///
+    /// # Errors
+    /// [`WorkshopError`] if the stretch is too long for one picture.
+    pub fn draw(&self, format: Format) -> Result<Vec<u8>, WorkshopError> {
+        Ok(match format {
+            Format::Svg => strip::svg(&self.picture)?.into_bytes(),
+            Format::Png => strip::png(&self.picture)?,
+            Format::Json => strip::json(&self.picture)?.into_bytes(),
+        })
+    }
 }
 
 fn marks(bundle: &Bundle, readings: &[&Reading]) -> Vec<StepMark> {
@@ -140,7 +178,7 @@ pub fn explain(
     let first_step_n = first_n + skip as f64 * per_step;
     let picture = StripPicture {
         title,
-        start: format!("{from_s:.1} s from the start"),
+        start: format!("{from_s:.1} s"),
         rate_hz: rate as f32,
         leads: recording.leads.iter().zip(&recording.samples_mv).map(lead).collect(),
         legend: legend(bundle, &steps),

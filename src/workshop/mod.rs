@@ -50,6 +50,9 @@ pub enum WorkshopError {
     /// The loss is no longer a number.
     #[error("the loss is not finite after {0} steps; start again with another seed")]
     Diverged(u64),
+    /// A drawing.
+    #[error(transparent)]
+    Strip(#[from] crate::strip::StripError),
     /// A stretch outside the recording.
     #[error("the stretch from {from_s} s on lies outside the recording of {length_s:.1} s")]
     Stretch {

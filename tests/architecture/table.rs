@@ -112,7 +112,7 @@ pub const ROOMS: &[Room] = &[
         name: "cli",
         rooms: &["config", "model", "daemon", "display", "workshop", "snapshot"],
         crates: &["broker", "monitor", "patient", "recordings"],
-        outside: &["clap", "clap_complete", "anyhow", "tracing", "tracing_subscriber", "toml"],
+        outside: &["clap", "clap_complete", "anyhow", "tracing", "tracing_subscriber", "toml", "indicatif"],
         never_std: &["net"],
         instead: "cli parses and calls a room; put the work into that room",
     },

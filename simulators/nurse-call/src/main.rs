@@ -82,7 +82,7 @@ fn follow(receiver: &Receiver) -> ! {
     println!("listening on {}", receiver.address());
     let mut seen = 0;
     loop {
-        if receiver.ledger().wait_for(Duration::from_secs(3_600), |all| all.len() > seen) {
+        if receiver.ledger().wait_for(Duration::from_hours(1), |all| all.len() > seen) {
             let arrivals = receiver.ledger().arrivals();
             for arrival in &arrivals[seen..] {
                 println!("{}", serde_json::to_string(arrival).unwrap_or_default());

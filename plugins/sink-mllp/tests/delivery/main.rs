@@ -59,7 +59,7 @@ fn each_misbehaviour_is_met_as_the_protocol_says() {
         assert!(began.elapsed() < BUDGET, "{behaviour:?} took {:?}", began.elapsed());
         match &first {
             Ok(receipt) => {
-                assert!(behaviour.accepts() && receipt.0.contains("WB"), "{behaviour:?}: {receipt:?}")
+                assert!(behaviour.accepts() && receipt.0.contains("WB"), "{behaviour:?}: {receipt:?}");
             }
             Err(SinkError::Refused(why)) => assert!(behaviour.refuses(), "{behaviour:?}: {why}"),
             Err(SinkError::Retry(why)) => {
