@@ -3,7 +3,7 @@
 //! What it does: defines the plain types that flow between rooms (frame, finding, alert), the ids and
 //! times they carry, the limits everything obeys, the two plugin traits (decoder in, sink out) and the
 //! conformance kit that judges a plugin.
-//! What it never does: input or output, threads, clocks, logging.
+//! What it never does: input or output, threads, logging, clocks (but for the kit's stop-watch).
 //! Door: everything below is re-exported here, so users write `contract::Frame`.
 //! Who calls it: every other crate; it calls none of ours.
 
@@ -15,6 +15,7 @@ mod finding;
 mod frame;
 mod ids;
 pub mod limits;
+pub mod protocol;
 mod sink;
 mod time;
 pub mod topic;

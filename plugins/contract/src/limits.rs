@@ -30,3 +30,9 @@ pub const QUEUE_FRAMES_PER_BED_MAX: usize = 64;
 pub const NOTE_BYTES_MAX: usize = 200;
 /// Window findings in one analysis call.
 pub const BATCH_MAX: usize = 256;
+/// One line between Wardbeat and an exec plugin, in bytes, without its line feed.
+pub const PLUGIN_LINE_BYTES_MAX: usize = 256 << 10;
+/// What an exec plugin may write to the log, in bytes per second; more is cut and counted.
+pub const PLUGIN_STDERR_BYTES_PER_S_MAX: usize = 8 << 10;
+/// What is read of a webhook receiver's answer, in bytes.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 << 10;
