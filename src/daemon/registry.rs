@@ -9,12 +9,20 @@ pub const DECODERS: &[&Entry<dyn Decoder>] = &[
     &decoder_json::ENTRY,
     #[cfg(feature = "decoder-packed")]
     &decoder_packed::ENTRY,
+    #[cfg(feature = "decoder-mapped")]
+    &decoder_mapped::ENTRY,
+    #[cfg(feature = "exec")]
+    &exec::DECODER,
 ];
 
 /// The destinations of this build beside MQTT, which every build has (`publish.rs`).
 pub const SINKS: &[&Entry<dyn Sink>] = &[
     #[cfg(feature = "sink-mllp")]
     &sink_mllp::ENTRY,
+    #[cfg(feature = "exec")]
+    &exec::SINK,
+    #[cfg(feature = "sink-webhook")]
+    &sink_webhook::ENTRY,
 ];
 
 /// The plugins that `config` validates against.

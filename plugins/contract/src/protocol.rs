@@ -8,6 +8,7 @@
 use crate::limits::PLUGIN_LINE_BYTES_MAX;
 use crate::{Alert, BedId, DecodeError, Flags, Frame, FrameParts, LeadId, Mode, Ratio, UtcMs};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The version of these messages.
@@ -115,8 +116,8 @@ pub enum FromPlugin {
     Frames {
         /// As asked.
         n: u64,
-        /// The frames.
-        frames: Vec<FrameLine>,
+        /// The frames, each a [`FrameLine`]; one that is not refuses its payload and breaks nothing else.
+        frames: Vec<Value>,
     },
     /// The payload is not of this dialect.
     Undecodable {
@@ -226,6 +227,14 @@ fn one() -> f64 {
 }
 
 impl FrameLine {
+    /// Reads one frame of [`FromPlugin::Frames`].
+    ///
+    /// # Errors
+    /// [`DecodeError::Form`] says what is missing or wrong.
+    pub fn read(frame: Value) -> Result<Self, DecodeError> {
+        serde_json::from_value(frame).map_err(|e| DecodeError::Form(format!("frame: {e}")))
+    }
+
     /// The checked frame, in millivolts.
     ///
     /// # Errors
@@ -343,7 +352,7 @@ mod tests {
         let FromPlugin::Frames { n: 12, frames } = FromPlugin::parse(line.as_bytes()).unwrap() else {
             panic!("frames expected")
         };
-        let frame = frames[0].clone().frame().unwrap();
+        let frame = FrameLine::read(frames[0].clone()).unwrap().frame().unwrap();
         assert_eq!((frame.parts().epoch, frame.parts().n0), (0x5eed_0001, 1750));
         let found = frame.lead_mv(0);
         assert_eq!(&found[..3], &[-0.012, 0.0, 0.15]);
