@@ -129,7 +129,7 @@ impl Profile {
         let control_id = format!("WW{:x}", at.0);
         let time = hl7_time(at);
         let mut text = self.head(&control_id, &time, Mode::Real);
-        text += &self.place("", &self.station);
+        text += &self.place("", &components(&self.station));
         let (app, eui) = (escape(&self.app), escape(&self.app_eui));
         let this = format!("{control_id}^{app}^{eui}^EUI-64");
         text += &segment("OBR", &[(1, "1"), (2, &this), (3, &this), (4, terms::EVENT_ALARM), (7, &time)]);

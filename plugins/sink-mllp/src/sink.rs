@@ -83,11 +83,12 @@ impl MllpSink {
         }
     }
 
-    fn remember(&mut self, alert: &Alert) {
+    /// Keeps what a refresh would say: alerts that were taken and have not ended.
+    fn remember(&mut self, alert: &Alert, taken: bool) {
         self.unsaid.remove(&alert.id);
         if alert.phase == Phase::End {
             self.open.remove(&alert.id);
-        } else if self.open.len() < OPEN_MAX {
+        } else if taken && self.settings.refresh && self.open.len() < OPEN_MAX {
             self.open.insert(alert.id.clone(), alert.clone());
         }
     }
@@ -158,8 +159,10 @@ impl Sink for MllpSink {
         let report = self.profile().report(alert, Wire::Transition).map_err(SinkError::Refused)?;
         let answer = self.link.exchange(&report, self.settings.answer_timeout, deadline);
         self.notice_reconnect();
+        if !matches!(answer, Err(SinkError::Retry(_))) {
+            self.remember(alert, answer.is_ok());
+        }
         let answer = answer?;
-        self.remember(alert);
         Ok(Receipt(format!("{} {}", answer.code, answer.control_id)))
     }
 

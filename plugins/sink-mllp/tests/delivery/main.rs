@@ -163,6 +163,23 @@ fn open_alerts_are_said_again_after_a_reconnect_and_ended_ones_are_not() {
 }
 
 #[test]
+fn an_alert_whose_end_was_refused_is_not_said_again() {
+    let receiver = receiver(Schedule::scripted(&[Behaviour::Well, Behaviour::Reject, Behaviour::CloseAfter]));
+    let mut sink = sink_to(&receiver.address().to_string(), &json!({"refresh": true}));
+    sink.deliver(&alert(1, 0, 2), BUDGET).expect("taken");
+    assert!(matches!(sink.deliver(&alert(1, 2, 2), BUDGET), Err(SinkError::Refused(_))));
+    sink.deliver(&alert(2, 0, 2), BUDGET).expect("taken");
+    let until = Instant::now() + PATIENCE;
+    while receiver.ledger().arrivals().len() < 4 && Instant::now() < until {
+        sink.tick(BUDGET).expect("reconnects");
+    }
+    sink.deliver(&alert(2, 2, 2), BUDGET).expect("taken");
+    let phases: Vec<_> = receiver.ledger().arrivals().into_iter().map(|a| (a.id, a.phase)).collect();
+    assert_eq!(phases.len(), 5, "{phases:?}");
+    assert_eq!(phases[3], (alert(2, 0, 2).id.0, "continue".into()));
+}
+
+#[test]
 fn a_sign_of_life_comes_at_its_time_and_a_last_one_at_the_end() {
     let receiver = receiver(Schedule::well());
     let mut sink = sink_to(&receiver.address().to_string(), &json!({"watchdog_s": 1, "station": "ICU^DESK"}));
