@@ -200,13 +200,15 @@ impl Profile {
         if alert.code == Code::Node && !self.station.is_empty() {
             return Ok(components(&self.station));
         }
-        let Some(bed) = alert.bed_id().filter(|_| self.derive_locations) else {
-            let what = &alert.bed;
-            return Err(format!(
-                "{what} has no line in locations, so the nurse call would not know the place"
-            ));
-        };
-        Ok(components(&format!("{}^^{}^{}", bed.unit(), bed.place(), bed.site()).to_uppercase()))
+        let what = &alert.bed;
+        let mut levels = what.split('/').map(|level| escape(&level.to_uppercase()));
+        match (self.derive_locations, levels.next(), levels.next(), levels.next()) {
+            (true, Some(site), Some(_), Some(node)) if alert.code == Code::Node => {
+                Ok(format!("^^{node}^{site}"))
+            }
+            (true, Some(site), Some(unit), Some(bed)) => Ok(format!("{unit}^^{bed}^{site}")),
+            _ => Err(format!("{what} has no line in locations, so the nurse call would not know the place")),
+        }
     }
 
     /// OBX 1: the device, or Wardbeat itself where the site named none.
@@ -360,7 +362,8 @@ mod tests {
         );
         let node = Alert { code: Code::Node, bed: "site1/_node/a".into(), ..worked() };
         assert!(written(&node, &json!({"station": "ICU^DESK"})).contains("PV1||I|ICU^DESK\r"));
-        assert!(profile(&json!({"unmapped": "derive"})).report(&node, Wire::Transition).is_err());
+        assert!(written(&node, &json!({"unmapped": "derive"})).contains("PV1||I|^^A^SITE1\r"));
+        assert!(profile(&json!({})).report(&node, Wire::Transition).is_err());
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Arrival {
     pub place: String,
     /// MSH-11, or the mode.
     pub mode: String,
+    /// What it says: the first facet's OBX-5 as it stands, or the alert's text.
+    pub text: String,
     /// SHA-256 of the message, in hex.
     pub sha256: String,
     /// Its length.
@@ -59,6 +61,7 @@ impl Arrival {
             key: String::new(),
             place: String::new(),
             mode: String::new(),
+            text: String::new(),
             sha256,
             bytes: message.len(),
             duplicate: false,

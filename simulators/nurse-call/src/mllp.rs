@@ -51,6 +51,7 @@ fn meet(socket: &mut TcpStream, message: &[u8], desk: &Desk) -> Option<()> {
             arrival.key.clone_from(&alert.control_id);
             arrival.place.clone_from(&alert.place);
             arrival.mode.clone_from(&alert.mode);
+            arrival.text = alert.facets.get(&1).cloned().unwrap_or_default();
         }
         Err(fault) => arrival.fault.clone_from(fault),
     }

@@ -104,6 +104,7 @@ fn arrival(request: &Request, behaviour: Behaviour) -> Arrival {
             arrival.phase = text("type").trim_start_matches("alert.").into();
             arrival.place = text("bed");
             arrival.mode = text("mode");
+            arrival.text = text("text");
         }
         Err(e) => arrival.fault = format!("body: {e}"),
     }

@@ -3,7 +3,7 @@
 mod readers;
 mod tls;
 
-use contract::{Alert, AlertId, Back, Sink, SinkError};
+use contract::{Alert, AlertId, Back, Sink, SinkError, conformance};
 use nurse_call::{Arrival, Behaviour, Ledger, Receiver, Schedule, mllp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,35 @@ fn free_port() -> String {
 }
 
 #[test]
+fn the_kit_for_sinks_is_passed() {
+    let receiver = receiver(Schedule::well());
+    let address = receiver.address().to_string();
+    let patient = json!({"answer_timeout_ms": 5_000});
+    for (protects, check) in conformance::SINK_CHECKS {
+        check(sink_to(&address, &patient).as_mut(), BUDGET).unwrap_or_else(|why| panic!("{protects}: {why}"));
+    }
+    let mut seen = receiver.ledger().arrivals().len();
+    let mut arrived = || {
+        let arrivals = receiver.ledger().arrivals();
+        let texts: Vec<_> = arrivals[seen..].iter().map(|a| a.text.clone()).collect();
+        seen = arrivals.len();
+        texts.concat()
+    };
+    conformance::sink_marks_mode(sink_to(&address, &patient).as_mut(), BUDGET, &mut arrived).expect("marked");
+    let meets = |behaviour, check: conformance::SinkCheck| {
+        receiver.behave(Schedule::scripted(&[behaviour]));
+        check(sink_to(&address, &json!({})).as_mut(), BUDGET)
+            .unwrap_or_else(|why| panic!("{behaviour:?}: {why}"));
+    };
+    meets(Behaviour::Error, conformance::sink_retries);
+    meets(Behaviour::Reject, conformance::sink_refuses);
+    for behaviour in Behaviour::ALL {
+        meets(behaviour, conformance::sink_honours_budget);
+    }
+    conformance::sink_retries(sink_to(&free_port(), &json!({})).as_mut(), BUDGET).expect("nobody there");
+}
+
+#[test]
 fn each_misbehaviour_is_met_as_the_protocol_says() {
     for behaviour in Behaviour::ALL {
         let receiver = receiver(Schedule::scripted(&[behaviour]).slow_by(Duration::from_millis(60)));
@@ -69,8 +98,13 @@ fn each_misbehaviour_is_met_as_the_protocol_says() {
         if matches!(first, Err(SinkError::Retry(_))) {
             sink.deliver(&alert(1, 0, 2), BUDGET).unwrap_or_else(|e| panic!("{behaviour:?}, again: {e}"));
         }
-        // Whatever happened before, the next message finds a sound connection at once.
-        sink.deliver(&alert(2, 0, 2), BUDGET).unwrap_or_else(|e| panic!("{behaviour:?}, next: {e}"));
+        // Whatever happened before, the next message finds a sound connection at once; only a close that is on its
+        // way while we send costs one more attempt.
+        let mut next = sink.deliver(&alert(2, 0, 2), BUDGET);
+        if behaviour == Behaviour::CloseAfter && matches!(next, Err(SinkError::Retry(_))) {
+            next = sink.deliver(&alert(2, 0, 2), BUDGET);
+        }
+        next.unwrap_or_else(|e| panic!("{behaviour:?}, next: {e}"));
         let arrivals = receiver.ledger().arrivals();
         assert!(arrivals.iter().all(|a| a.fault.is_empty() && a.mode == "T"), "{arrivals:?}");
     }
