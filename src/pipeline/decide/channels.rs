@@ -12,7 +12,7 @@ const FLOOR_C: f32 = 0.15;
 const FLOOR_A: f32 = 0.05;
 /// Seconds of learning that widen the floors by the square root of two: a short baseline has seen little of what is
 /// usual, and its windows overlap.
-const WIDEN_S: f32 = 120.0;
+const WIDEN_S: f32 = 60.0;
 /// MAD to standard deviation.
 const MAD_SCALE: f32 = 1.4826;
 
