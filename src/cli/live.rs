@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::daemon::{Clock, Running};
-use crate::display::{self, Glyphs, Look, Theme};
+use crate::display::{self, Depth, Glyphs, Look, Theme};
 use crate::model::{Bundle, ModelError};
 use crate::snapshot::Snapshot;
 use contract::MonoMs;
@@ -51,6 +51,12 @@ pub(super) fn screen(
     let options = display::Options { look: look(settings), zone: Some(settings.timezone.clone()) };
     let mut feed = Window { running, clock: Clock::start(), newest: None, over };
     display::run(&options, &mut feed).map(drop)
+}
+
+/// The ward as the terminal shows it, as SVG.
+pub(super) fn picture(snapshot: &Snapshot, settings: &Settings) -> Result<String, display::ScreenError> {
+    let look = Look { depth: Depth::True, ..look(settings) };
+    display::picture(snapshot, &display::Options { look, zone: Some(settings.timezone.clone()) }, (120, 40))
 }
 
 /// The config's words where it has any, else what the environment says.

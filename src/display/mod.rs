@@ -4,7 +4,7 @@
 //! frames a second until somebody leaves ([`run`]). Sweeps stay in place, colours are the clusters' families, and
 //! everything that is dead looks dead.
 //! What it never does: read a clock, reach the pipeline or the daemon, change a bed, say what is not in the snapshot.
-//! Door: [`run`] with a [`Feed`]; [`view`] and [`screen_svg`] for pictures.
+//! Door: [`run`] with a [`Feed`]; [`picture`], [`view`] and [`screen_svg`] for pictures.
 //! Who calls it: `cli` (`demo`, `run --tui`, `watch`).
 
 #![allow(clippy::format_push_string)] // Lines are short; `write!` would ignore a result at each of them.
@@ -27,7 +27,7 @@ mod ward;
 mod words;
 mod writer;
 
-pub use screen::{Ended, Feed, Options, ScreenError, restore, run};
+pub use screen::{Ended, Feed, Options, ScreenError, picture, restore, run};
 pub use svg::screen_svg;
 pub use theme::{Depth, Glyphs, Look, Theme};
 pub use ui::{Action, Ui};

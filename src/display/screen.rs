@@ -2,9 +2,9 @@
 
 use super::theme::Look;
 use super::ui::{Action, Ui};
-use super::view;
 use super::words;
 use super::writer::{Governor, Writer};
+use super::{screen_svg, view};
 use crate::snapshot::Snapshot;
 use contract::MonoMs;
 use crossterm::event::{self as input, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
@@ -140,15 +140,31 @@ impl Drop for Open {
     }
 }
 
+/// The site's time zone.
+fn zone(options: &Options) -> Result<TimeZone, ScreenError> {
+    let zone = match &options.zone {
+        Some(name) => TimeZone::get(name).map_err(|e| ScreenError::Zone(name.clone(), e.to_string()))?,
+        None => TimeZone::system(),
+    };
+    Ok(zone)
+}
+
+/// One picture of the ward without a terminal, as an SVG document.
+///
+/// # Errors
+/// [`ScreenError`] if the time zone is unknown.
+pub fn picture(snapshot: &Snapshot, options: &Options, size: (u16, u16)) -> Result<String, ScreenError> {
+    let mut ui = Ui::new(options.look, zone(options)?);
+    ui.advance(snapshot, MonoMs(1_000));
+    Ok(screen_svg(&view(snapshot, &ui, 0, size), options.look))
+}
+
 /// Shows the ward until somebody leaves or the feed closes. Blocks; call it on the main thread.
 ///
 /// # Errors
 /// [`ScreenError`] if there is no terminal, it goes away, or the time zone is unknown.
 pub fn run(options: &Options, feed: &mut impl Feed) -> Result<Ended, ScreenError> {
-    let zone = match &options.zone {
-        Some(name) => TimeZone::get(name).map_err(|e| ScreenError::Zone(name.clone(), e.to_string()))?,
-        None => TimeZone::system(),
-    };
+    let zone = zone(options)?;
     let open = Open::new()?;
     let writer = Writer::start(std::io::stdout())?;
     let mut screen =

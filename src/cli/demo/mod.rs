@@ -56,6 +56,9 @@ pub(super) struct Args {
     /// Writes what was counted as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Writes the last picture of the ward as the terminal shows it, 120 by 40 cells, as SVG.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Seed of the generated patients.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -127,10 +130,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let monitors = Monitor::new(plans, options)?.start()?;
 
-    let mut watch = Watch::default();
+    let (mut watch, mut newest) = (Watch::default(), None);
     let mut over = || {
-        watch.look(&running.snapshot());
-        monitors.finished()
+        let finished = monitors.finished();
+        let snapshot = running.snapshot();
+        watch.look(&snapshot);
+        newest = Some(snapshot);
+        finished
     };
     if headless {
         live::watch(&running, &mut over);
@@ -138,6 +144,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         live::screen(&running, &settings, &mut over)?;
     }
     let interrupted = !monitors.finished();
+    if let (Some(file), Some(snapshot)) = (&args.picture, &newest) {
+        let picture = live::picture(snapshot, &settings)?;
+        fs::write(file, picture).with_context(|| format!("--picture {}", file.display()))?;
+    }
     let (sent, counted) = end(running, monitors, &mut watch)?;
 
     let summary = serde_json::to_string_pretty(&Summary::new(&sent, counted))?;
