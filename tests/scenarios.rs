@@ -304,10 +304,6 @@ fn decisions_follow_the_script() {
 #[test]
 fn generated_patients_raise_what_they_should_and_nothing_else() {
     let bundle = Arc::new(Bundle::embedded().expect("the embedded model"));
-    if bundle.manifest.name == "tiny" {
-        println!("skipped: the embedded model is not a trained one");
-        return;
-    }
     let faults: Vec<String> = scenarios("patients").iter().flat_map(|p| check(p, &bundle)).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

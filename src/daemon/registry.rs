@@ -30,3 +30,9 @@ pub const SINKS: &[&Entry<dyn Sink>] = &[
 pub fn plugins() -> Plugins {
     Plugins { decoders: DECODERS, sinks: SINKS }
 }
+
+/// What child processes of plugins say on their standard error becomes our log.
+pub fn hear_children() {
+    #[cfg(feature = "exec")]
+    exec::log_stderr_to(|program, line| tracing::info!(program, line, "plugin says"));
+}

@@ -8,7 +8,7 @@ use super::orphans::Orphans;
 use super::outlet::Outlet;
 use super::publish::{self, MqttSink, Murmur};
 use super::queue::{Bounds, Queues};
-use super::registry::{DECODERS, SINKS};
+use super::registry::{DECODERS, SINKS, hear_children};
 use super::running::{Running, Shared, Threads};
 use super::sink::{Delivery, SinkHealth};
 use super::source::{Shard, Shards, Source};
@@ -98,6 +98,7 @@ struct Links {
 
 /// See [`super::start`].
 pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
+    hear_children();
     let settings = Arc::new(settings);
     let engines = engines(&settings, &bundle)?;
     let family = engines[0].family();

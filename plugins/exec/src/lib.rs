@@ -4,7 +4,7 @@
 //! budget of each call, ends it when it breaks the protocol or overstays, starts it again with back-off.
 //! What it never does: trust the child. A child that prints garbage, floods, hangs or dies costs its own alerts a
 //! retry and nothing else. There is no thread here: pipes never block, and a child that nobody reads simply waits.
-//! Door: [`SINK`], [`DECODER`], [`log_stderr_to`]. Who calls it: `daemon/registry.rs`, `wardbeat plugin test`, tests.
+//! Door: [`SINK`], [`DECODER`], [`log_stderr_to`]. Who calls it: `daemon/registry.rs`, tests.
 
 mod child;
 mod decoder;
