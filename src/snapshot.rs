@@ -257,6 +257,9 @@ pub struct BedHealth {
 pub struct AlertView {
     /// Its id.
     pub id: AlertId,
+    /// Its revision, to be named when it is acknowledged.
+    #[serde(default)]
+    pub rev: u32,
     /// The bed; `None` for the node itself.
     pub bed: Option<BedId>,
     /// What the screen calls the bed.
@@ -283,8 +286,11 @@ pub struct AlertView {
     pub shifts: Vec<ClusterShift>,
     /// The trace around the moment it rose, frozen.
     pub strip: Vec<Column>,
-    /// Held back from nurse call (budget or cap): the silent review list.
+    /// Held back from nurse call (cap, pause, a greater alert of the bed): the silent review list.
     pub silent: bool,
+    /// Its condition is over; it stays until somebody has seen it.
+    #[serde(default)]
+    pub latched: bool,
 }
 
 /// The node and its links.

@@ -5,6 +5,8 @@
 //! What it never does: compute, open sockets, make threads.
 //! Door: [`main`]. Who calls it: the `wardbeat` program.
 
+mod alerts;
+mod audit_log;
 mod check;
 mod completions;
 #[cfg(feature = "demo")]
@@ -12,6 +14,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod fit_clusters;
+mod keys;
 mod live;
 mod progress;
 mod run;
@@ -52,6 +55,12 @@ enum Command {
     Run(run::Args),
     /// Checks a config and reports all of its faults at once.
     Check(check::Args),
+    /// Alerts on disk: acknowledge one, list them, test the way to the nurse call.
+    Alerts(alerts::Args),
+    /// Keys of those who may acknowledge, pause, mark and relearn.
+    Keys(keys::Args),
+    /// The log of who did what.
+    AuditLog(audit_log::Args),
     /// Trains the network on PTB-XL.
     Train(train::Args),
     /// Fits clusters to trained weights and writes a bundle.
@@ -82,6 +91,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// The config in that file, or all that is wrong with it.
+fn settings(path: &std::path::Path) -> Result<crate::config::Settings, Failure> {
+    crate::config::load(path, &crate::daemon::plugins()).map_err(|faults| Failure::Usage(faults.to_string()))
+}
+
 /// Parses the command line and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -90,6 +104,9 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::AuditLog(args) => audit_log::run(&args),
         Command::Train(args) => train::run(&args),
         Command::FitClusters(args) => fit_clusters::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

@@ -28,6 +28,8 @@ pub struct Analysis {
     pub per_hour: u32,
     /// The same within a day.
     pub per_day: u32,
+    /// An advisory whose condition is over stays until somebody has seen it.
+    pub latching: bool,
     /// Seconds of unusable signal before WB-SIG.
     pub signal_on_s: u32,
     /// Seconds of good signal before WB-SIG ends.
@@ -53,6 +55,7 @@ impl Default for Analysis {
             refractory_s: 300,
             per_hour: 2,
             per_day: 6,
+            latching: false,
             signal_on_s: 4,
             signal_off_s: 5,
             priority: Priority::Low,

@@ -78,7 +78,7 @@ const PRIORITY: Rule = Rule::OneOf(&["info", "low", "medium"]);
 
 /// All sections, in the order of the documented config.
 pub(super) const SECTIONS: &[Section] =
-    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, PUBLISH, SINK, DISPLAY];
+    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, COMMANDS, PUBLISH, SINK, DISPLAY];
 
 const TOP: Section = Section {
     name: "",
@@ -261,6 +261,13 @@ pub(super) const ANALYSIS: Section = Section {
         ),
         key("per_day", Kind::Integer, "6", Rule::Between(0.0, 1_440.0), "The same within a day."),
         key(
+            "latching",
+            Kind::Flag,
+            "false",
+            Rule::Any,
+            "An advisory whose condition is over stays until somebody has acknowledged it.",
+        ),
+        key(
             "signal_on_s",
             Kind::Integer,
             "4",
@@ -300,7 +307,28 @@ const JOURNAL: Section = Section {
             Rule::Between(1.0, 36_500.0),
             "Ended alerts older than this are deleted.",
         ),
+        key(
+            "audit_path",
+            Kind::Path,
+            "",
+            Rule::InFolder,
+            "The audit log of starts, commands and keys; beside the journal if absent.",
+        ),
     ],
+    sample: "",
+};
+
+const COMMANDS: Section = Section {
+    name: "commands",
+    list: false,
+    doc: "Who may acknowledge, pause, mark and relearn over MQTT and HTTP.",
+    fields: &[key(
+        "keys_file",
+        Kind::Path,
+        "",
+        Rule::InFolder,
+        "The file of command keys that `wardbeat keys` writes; absent = no signed command is taken.",
+    )],
     sample: "",
 };
 

@@ -18,7 +18,9 @@ pub use analysis::Analysis;
 pub use diagnose::Fault;
 pub use document::{documented, schema};
 pub use load::{Faults, load, parse};
-pub use settings::{Bed, Broker, BrokerUrl, Device, Display, Journal, Publish, Settings, Sink, Source, Unit};
+pub use settings::{
+    Bed, Broker, BrokerUrl, Commands, Device, Display, Journal, Publish, Settings, Sink, Source, Unit,
+};
 
 use contract::{Decoder, Entry, Sink as SinkPlugin};
 

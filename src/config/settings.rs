@@ -35,6 +35,8 @@ pub struct Settings {
     pub analysis: Analysis,
     /// Alerts on disk.
     pub journal: Journal,
+    /// Who may ask what of a bed.
+    pub commands: Commands,
     /// What goes out over MQTT.
     pub publish: Publish,
     /// Destinations for alerts beside MQTT.
@@ -216,12 +218,22 @@ pub struct Journal {
     pub path: PathBuf,
     /// Ended alerts older than this many days are deleted.
     pub retention_days: u32,
+    /// The audit log; `None` = beside the journal.
+    pub audit_path: Option<PathBuf>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { path: "wardbeat.sqlite".into(), retention_days: 90 }
+        Self { path: "wardbeat.sqlite".into(), retention_days: 90, audit_path: None }
     }
+}
+
+/// Commands of people.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commands {
+    /// The file of command keys, as `wardbeat keys` writes it; `None` = no signed command is taken.
+    pub keys_file: Option<PathBuf>,
 }
 
 /// What goes out over MQTT.
@@ -287,6 +299,7 @@ impl Default for Settings {
             beds: Vec::new(),
             analysis: Analysis::default(),
             journal: Journal::default(),
+            commands: Commands::default(),
             publish: Publish::default(),
             sinks: Vec::new(),
             display: Display::default(),
@@ -300,6 +313,12 @@ impl Settings {
     pub fn label(&self, bed: &BedId) -> String {
         let named = self.beds.iter().find(|b| &b.id == bed).map(|b| b.label.clone());
         named.unwrap_or_else(|| bed.place().to_owned())
+    }
+
+    /// The audit log: where the config says, else beside the journal.
+    #[must_use]
+    pub fn audit_path(&self) -> PathBuf {
+        self.journal.audit_path.clone().unwrap_or_else(|| self.journal.path.with_extension("audit.jsonl"))
     }
 
     /// The unit's station, where alerts without a bed are sent.

@@ -139,6 +139,11 @@ impl EngineLoop {
                     self.make_room(&heard, arrived_us, &mut arrivals);
                     self.ward.hear(*heard, now);
                 }
+                Word::Asked(asked, told) => {
+                    let (bed, command, by) = *asked;
+                    // Nobody may wait any more; the effect stands, and the screen shows it.
+                    let _ = told.try_send(self.ward.obey(&bed, &command, &by, now));
+                }
             }
         }
         self.analyse(&arrivals);
@@ -173,6 +178,8 @@ impl EngineLoop {
             for alert in self.ward.conclude(&findings, now) {
                 self.decided(alert, now);
             }
+            let held = self.ward.take_held().into_iter();
+            self.outbox.extend(held.map(|(alert, why)| Order::Held(Box::new(alert), why, now.utc)));
             for end in self.orphans.overdue(now.mono, now.utc) {
                 self.outbox.push_back(self.alert(end, now));
             }

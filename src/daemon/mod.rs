@@ -7,8 +7,10 @@
 //! Door: [`start`] gives [`Running`]; [`Clock`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`).
 
+mod audit;
 mod backoff;
 mod clock;
+mod command;
 mod engine;
 mod histogram;
 mod journal;
@@ -28,7 +30,10 @@ mod tally;
 mod testing;
 mod wire;
 
+pub use audit::{Audit, AuditFault, Standing};
 pub use clock::Clock;
+pub use command::{Commands, Key, KeyFault, Keys, Pending, read_own, send};
+pub use journal::{Entry, Reader};
 pub use registry::plugins;
 pub use running::Running;
 
@@ -59,6 +64,12 @@ pub enum DaemonError {
         /// What is wrong.
         why: String,
     },
+    /// The audit log cannot be written or does not hold.
+    #[error(transparent)]
+    Audit(#[from] AuditFault),
+    /// A command could not be sent or was not answered.
+    #[error("{0}")]
+    Command(String),
     /// The model cannot run here.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),

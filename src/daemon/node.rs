@@ -13,7 +13,7 @@ use super::wire::LinkHealth;
 use crate::config::Settings;
 use crate::pipeline::{Setup, node_alert};
 use crate::snapshot::{AlertView, NodeView};
-use contract::{Alert, Code, Level, Phase, UtcMs};
+use contract::{Alert, AlertId, Code, Level, Phase, Ruling, Status, UtcMs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,9 +62,30 @@ impl NodeSlot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sets the view.
-    pub fn show(&self, view: NodeView, alert: Option<AlertView>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (view, alert);
+    /// Sets the view; who has seen an alert stays with it.
+    pub fn show(&self, view: NodeView, mut alert: Option<AlertView>) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(new), Some(old)) = (&mut alert, &shown.1)
+            && new.id == old.id
+            && new.rev == old.rev
+        {
+            new.seen.clone_from(&old.seen);
+        }
+        *shown = (view, alert);
+    }
+
+    /// Notes who has seen the open alert; other words ask again.
+    pub fn acknowledge(&self, id: &AlertId, rev: Option<u32>, by: &str, at: UtcMs) -> Ruling {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(alert) = shown.1.as_mut().filter(|a| a.id == *id) else {
+            return Ruling::refused(Status::Unknown, "no such alert is open about this node");
+        };
+        if rev.is_some_and(|rev| rev != alert.rev) {
+            let why = format!("the alert is at revision {}: look again", alert.rev);
+            return Ruling { rev: Some(alert.rev), ..Ruling::refused(Status::Stale, why) };
+        }
+        alert.seen.get_or_insert_with(|| (by.into(), at));
+        Ruling::applied(Some(alert.rev))
     }
 }
 
@@ -219,6 +240,7 @@ impl Watch {
 fn listed(alert: &Alert, node: &str) -> AlertView {
     AlertView {
         id: alert.id.clone(),
+        rev: alert.rev,
         bed: None,
         label: node.into(),
         code: Code::Node,
@@ -233,5 +255,6 @@ fn listed(alert: &Alert, node: &str) -> AlertView {
         shifts: Vec::new(),
         strip: Vec::new(),
         silent: false,
+        latched: false,
     }
 }

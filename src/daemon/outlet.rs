@@ -1,14 +1,15 @@
-//! The alerting link: messages out, each confirmed by the broker's PUBACK.
+//! The alerting link: messages out, each confirmed by the broker's PUBACK; commands in, never behind a waveform.
 //!
 //! rumqttc names a packet id only when it writes the message, so tickets wait in the order of writing, then under
 //! their id. When the link breaks every ticket fails and everything inside rumqttc is dropped: the journal's cursor
 //! decides what is sent again, in order.
 
 use super::clock::Clock;
+use super::command::Inbox;
 use super::wire::{LinkHealth, Watcher};
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, PublishProperties};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, PublishProperties, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -92,14 +93,21 @@ impl Outlet {
         Ok(Confirmation(confirmation))
     }
 
-    /// What follows the link; `birth` is published at each join.
+    /// What follows the link; `birth` is published at each join, and `inbox` is listened to.
     pub fn watcher<F: FnMut() -> Message>(
         &self,
         health: Arc<LinkHealth>,
         clock: Clock,
         birth: F,
+        inbox: Inbox,
     ) -> impl Watcher + use<F> {
-        Alerting { outlet: self.clone(), health, clock, birth }
+        Alerting { outlet: self.clone(), health, clock, birth, inbox }
+    }
+
+    /// Listens to `filter`; the retain flag stays as its sender set it.
+    fn listen(&self, filter: &str) -> bool {
+        let filter = Filter { preserve_retain: true, ..Filter::new(filter, QoS::AtLeastOnce) };
+        self.client.try_subscribe_many([filter]).is_ok()
     }
 
     /// Leaves in order: the broker then keeps the last will to itself.
@@ -114,12 +122,13 @@ struct Alerting<F> {
     health: Arc<LinkHealth>,
     clock: Clock,
     birth: F,
+    inbox: Inbox,
 }
 
 impl<F: FnMut() -> Message> Watcher for Alerting<F> {
     fn up(&mut self) -> bool {
         self.outlet.lock().joined = true;
-        let born = self.outlet.send((self.birth)()).is_ok();
+        let born = self.outlet.send((self.birth)()).is_ok() && self.outlet.listen(&self.inbox.filter());
         if born {
             self.health.up(self.clock.utc());
         }
@@ -132,6 +141,13 @@ impl<F: FnMut() -> Message> Watcher for Alerting<F> {
                 let mut flight = self.outlet.lock();
                 if let Some(ticket) = flight.queued.pop_front() {
                     flight.written.insert(id, ticket);
+                }
+            }
+            Event::Incoming(Packet::Publish(publish)) => self.inbox.heard(&publish, &self.outlet),
+            Event::Incoming(Packet::SubAck(ack)) => {
+                let taken = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                if !ack.return_codes.iter().all(taken) {
+                    tracing::error!(filter = self.inbox.filter(), "the broker refuses to hand us commands");
                 }
             }
             Event::Incoming(Packet::PubAck(ack)) => {

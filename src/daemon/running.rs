@@ -2,6 +2,7 @@
 
 use super::Counters;
 use super::clock::Clock;
+use super::command::Commands;
 use super::engine::Slot;
 use super::journal::Journal;
 use super::node::NodeSlot;
@@ -24,6 +25,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(3);
 /// Everything that must end, in the order in which it does.
 pub(super) struct Threads {
     pub hear_until: watch::Sender<bool>,
+    pub commands: Commands,
+    pub desk: JoinHandle<()>,
     pub queues: Vec<Arc<Payloads>>,
     pub sources: Vec<JoinHandle<()>>,
     pub shards: Shards,
@@ -50,6 +53,7 @@ pub(super) struct Shared {
     pub links: [Arc<LinkHealth>; 2],
     pub outlet: Outlet,
     pub asked: Arc<AtomicBool>,
+    pub commands: Commands,
 }
 
 /// A running daemon. Dropping it stops it in order, as [`Running::stop`] does.
@@ -106,6 +110,12 @@ impl Running {
         self.shared.clock.wait(patience, || self.shared.links.iter().all(|link| link.since().is_some()))
     }
 
+    /// The door for what a person at this node asks of a bed; see [`Commands::act`].
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        self.shared.commands.clone()
+    }
+
     /// Whether SIGINT or SIGTERM asked the daemon to stop.
     #[must_use]
     pub fn asked_to_stop(&self) -> bool {
@@ -123,6 +133,8 @@ impl Running {
         let Some(threads) = self.threads.take() else { return };
         // Nobody listens to these channels any more only if their task already ended.
         let _ = threads.hear_until.send(true);
+        threads.commands.close();
+        join(vec![threads.desk]);
         threads.queues.iter().for_each(|queue| queue.close());
         join(threads.sources);
         threads.shards.0.iter().for_each(|shard| shard.words.close());

@@ -6,8 +6,9 @@
 
 use super::backoff::Backoff;
 use super::clock::Clock;
+use super::command::Commands;
 use super::journal::{Entry, Journal, Order, Outcome, Reader};
-use contract::{Sink, SinkError};
+use contract::{Back, Sink, SinkError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,8 @@ pub struct Delivery {
     pub longest_wait: Duration,
     /// Deliver what is there, once, then end.
     pub stop: Arc<AtomicBool>,
+    /// Where acknowledgements that come back go.
+    pub commands: Option<Commands>,
 }
 
 /// How one look at the journal went.
@@ -108,8 +111,9 @@ impl Delivery {
     }
 
     fn pass(&self, sink: &mut dyn Sink, reader: &Reader, cursor: &mut i64) -> Pass {
-        if let Err(e) = self.guarded(|| sink.tick(BUDGET)) {
-            self.health.set(&e.to_string());
+        match self.guarded(|| sink.tick(BUDGET)) {
+            Ok(back) => self.back(back),
+            Err(e) => self.health.set(&e.to_string()),
         }
         let entries = match reader.after(*cursor, BATCH_MAX) {
             Ok(entries) => entries,
@@ -136,6 +140,16 @@ impl Delivery {
             *cursor = entry.seq;
         }
         if more { Pass::More } else { Pass::Done }
+    }
+
+    /// What the destination reports goes the way of every command.
+    fn back(&self, back: Vec<Back>) {
+        for Back::Acknowledged { alert, by } in back {
+            let Some(commands) = &self.commands else { continue };
+            if let Err(why) = commands.back(&self.name, alert, &by) {
+                tracing::warn!(sink = self.name, by, why, "an acknowledgement is lost");
+            }
+        }
     }
 
     fn attempt(&self, sink: &mut dyn Sink, entry: &Entry) -> Option<Outcome> {
@@ -175,7 +189,7 @@ impl Delivery {
 mod tests {
     use super::*;
     use crate::daemon::testing::alert;
-    use contract::{Alert, Back, Phase, Receipt, UtcMs};
+    use contract::{Alert, Phase, Receipt, UtcMs};
     use std::path::Path;
     use std::thread::JoinHandle;
 
@@ -229,6 +243,7 @@ mod tests {
             clock: Clock::start(),
             longest_wait: Duration::from_millis(200),
             stop: stop.clone(),
+            commands: None,
         };
         let sink = Box::new(sink.clone());
         Run { journal, health, stop, thread: std::thread::spawn(move || body.run(sink)) }

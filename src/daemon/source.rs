@@ -3,14 +3,17 @@
 use super::queue::Queues;
 use super::tally::Tally;
 use super::wire::{Payload, Payloads};
-use contract::{BedId, DecodeError, Decoder, Entry, Heard, Options, topic};
+use contract::{BedId, Command, DecodeError, Decoder, Entry, Heard, Options, Ruling, Status, topic};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Payloads taken at a time.
 const BATCH_MAX: usize = 64;
+/// An engine thread must say within this what became of a command.
+const RULING: Duration = Duration::from_secs(5);
 /// Topics whose faults are told apart in the log.
 const FAULTY_TOPICS_MAX: usize = 1_024;
 
@@ -21,6 +24,8 @@ pub enum Word {
     Heard(Box<Heard>, u64),
     /// A payload that was refused.
     Refused(Option<BedId>, DecodeError),
+    /// What a person asks of a bed, by whom, and where the ruling goes.
+    Asked(Box<(BedId, Command, String)>, SyncSender<Ruling>),
 }
 
 /// One engine thread's ear.
@@ -60,6 +65,18 @@ impl Shards {
             hash = (hash ^ (hash >> 33)).wrapping_mul(factor);
         }
         &self.0[(hash >> 32) as usize % self.0.len()]
+    }
+
+    /// Asks the engine thread that owns the bed, and waits for its ruling.
+    pub fn ask(&self, bed: &BedId, command: &Command, by: &str) -> Ruling {
+        let (told, ruling) = sync_channel(1);
+        let word = Word::Asked(Box::new((bed.clone(), command.clone(), by.into())), told);
+        let late =
+            |_| Ruling::refused(Status::Unconfirmed, "the engine has not said in time what became of it");
+        if self.of(Some(bed)).words.push(Some(bed.clone()), word, 1_024, false) > 0 {
+            return Ruling::refused(Status::Denied, "the bed's queue is full");
+        }
+        ruling.recv_timeout(RULING).unwrap_or_else(late)
     }
 
     fn tell(&self, bed: Option<BedId>, word: Word, bytes: usize, tally: &Tally) {

@@ -1,6 +1,8 @@
 //! Wires the threads together, in the order of the picture.
 
+use super::audit::Audit;
 use super::clock::Clock;
+use super::command::{self, Asks, Commands, Inbox, Reach};
 use super::engine::{EngineLoop, Slot};
 use super::journal::{Journal, Reader};
 use super::node::{NodeSlot, Parts, Watch};
@@ -85,6 +87,7 @@ struct Site {
     tally: Arc<Tally>,
     journal: Journal,
     shards: Shards,
+    commands: Commands,
 }
 
 /// The two links before they are polled.
@@ -102,7 +105,10 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
     let settings = Arc::new(settings);
     let engines = engines(&settings, &bundle)?;
     let family = engines[0].family();
-    let (site, journal_thread) = site(settings, bundle, engines.len())?;
+    let node_place = node_place(&settings)?;
+    let (commands, asks) = command::door(node_place);
+    let (site, journal_thread) = site(settings, bundle, engines.len(), commands)?;
+    begin_audit(&site)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let asked = Arc::new(AtomicBool::new(false));
     shutdown::watch(&runtime, asked.clone())?;
@@ -117,6 +123,7 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
     let undelivering = Arc::new(AtomicBool::new(false));
     let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
     let (watching, node_thread) = watch_node(&site, &links, &node, sinks, failing)?;
+    let desk_thread = desk(&site, &links, &node, asks)?;
     let (hear_until, hear) = watch::channel(false);
     let (speak_until, speak) = watch::channel(false);
     let speaking = poll(&site, links, routes, &node, &runtime, [hear, speak]);
@@ -132,6 +139,8 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
     );
     let threads = Threads {
         hear_until,
+        commands: site.commands.clone(),
+        desk: desk_thread,
         queues,
         sources,
         shards: site.shards,
@@ -146,8 +155,9 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
         journal_thread,
         runtime,
     };
-    let Site { settings, clock, tally, .. } = site;
-    let shared = Shared { settings, clock, tally, slots, node, clusters, links: health, outlet, asked };
+    let Site { settings, clock, tally, commands, .. } = site;
+    let shared =
+        Shared { settings, clock, tally, slots, node, clusters, links: health, outlet, asked, commands };
     Ok(Running::new(shared, threads))
 }
 
@@ -155,6 +165,7 @@ fn site(
     settings: Arc<Settings>,
     bundle: Arc<Bundle>,
     engines: usize,
+    commands: Commands,
 ) -> Result<(Site, JoinHandle<()>), DaemonError> {
     let mut names = vec![MqttSink::NAME.to_owned()];
     names.extend(settings.sinks.iter().map(|sink| sink.name.clone()));
@@ -163,7 +174,38 @@ fn site(
     let shards = Shards((0..engines).map(|_| Shard::new(bounds)).collect());
     let setup = setup(&settings, &bundle);
     let (clock, tally) = (Clock::start(), Arc::default());
-    Ok((Site { settings, bundle, setup, clock, tally, journal, shards }, journal_thread))
+    Ok((Site { settings, bundle, setup, clock, tally, journal, shards, commands }, journal_thread))
+}
+
+/// What stands for the node in place of a bed.
+fn node_place(settings: &Settings) -> Result<BedId, DaemonError> {
+    let place = format!("{}/_node/{}", settings.site, settings.node);
+    BedId::new(&place).map_err(|e| DaemonError::Config(format!("site and node: {e}")))
+}
+
+/// The start stands in the audit log, with what can change an alert.
+fn begin_audit(site: &Site) -> Result<(), DaemonError> {
+    let detail = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"), "config": site.setup.config_id, "model": site.bundle.id,
+    });
+    let audit = Audit::new(&site.settings.audit_path());
+    Ok(audit.append("start", &site.settings.node, &detail, site.clock.utc())?)
+}
+
+fn desk(site: &Site, links: &Links, slot: &Arc<NodeSlot>, asks: Asks) -> Result<JoinHandle<()>, DaemonError> {
+    let reach = Reach {
+        shards: site.shards.clone(),
+        slot: slot.clone(),
+        journal: site.journal.clone(),
+        clock: site.clock,
+        setup: site.setup.clone(),
+        model: site.bundle.id.clone(),
+        outlet: links.outlet.clone(),
+        node: site.commands.node().clone(),
+    };
+    let audit = Audit::new(&site.settings.audit_path());
+    let desk = reach.desk(site.settings.commands.keys_file.clone(), audit)?;
+    thread("commands", move || desk.run(&asks))
 }
 
 fn open_links(site: &Site) -> Result<Links, DaemonError> {
@@ -186,7 +228,12 @@ fn poll(
     let [listening, alerting] = links.health;
     let (node, settings) = (node.clone(), site.settings.clone());
     let birth = move || publish::status(&settings, "online", &node.newest().0, clock.utc());
-    let speaker = links.outlet.watcher(alerting, clock, birth);
+    let inbox = Inbox {
+        commands: site.commands.clone(),
+        site: site.settings.site.clone(),
+        node: site.settings.node.clone(),
+    };
+    let speaker = links.outlet.watcher(alerting, clock, birth, inbox);
     let listener = Listener { client: links.client, routes, health: listening, clock };
     runtime.spawn(wire::drive(links.in_link, listener, "in", hear));
     runtime.spawn(wire::drive(links.out_link, speaker, "out", speak))
@@ -339,6 +386,7 @@ fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks, Da
             clock: site.clock,
             longest_wait: Duration::from_secs(longest_s),
             stop: stop.clone(),
+            commands: Some(site.commands.clone()),
         };
         threads.push(thread(&format!("sink-{name}"), move || body.run(sink))?);
         healths.push((name, health));

@@ -22,7 +22,7 @@ mod ward;
 mod window;
 
 pub use analyse::Analyser;
-pub use decide::{Saved, node_alert};
+pub use decide::{Saved, node_alert, test_alerts};
 pub use recording::{Recording, analyse_recording};
 pub use ward::{Counts, Now, Setup, Ward};
 pub use window::{Due, Part};

@@ -118,6 +118,7 @@ fn push<T>(queue: &mut VecDeque<T>, value: T, max: usize) {
 pub(super) fn node_view(alert: &Alert, node: &str) -> AlertView {
     AlertView {
         id: alert.id.clone(),
+        rev: alert.rev,
         bed: None,
         label: node.into(),
         code: alert.code,
@@ -132,6 +133,7 @@ pub(super) fn node_view(alert: &Alert, node: &str) -> AlertView {
         shifts: Vec::new(),
         strip: Vec::new(),
         silent: false,
+        latched: false,
     }
 }
 

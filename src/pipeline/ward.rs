@@ -7,7 +7,9 @@ use crate::config::Analysis;
 use crate::model::Bundle;
 use crate::snapshot::{AlertView, BedView, ClusterName};
 use contract::limits::{BATCH_MAX, BEDS_MAX};
-use contract::{Alert, AlertId, BedId, DecodeError, Finding, Heard, MonoMs, NotRead, Phase, UtcMs};
+use contract::{
+    Alert, BedId, Command, DecodeError, Finding, Heard, MonoMs, NotRead, Phase, Ruling, Status, UtcMs,
+};
 use std::collections::BTreeMap;
 
 /// The moment of one turn of the loop, read once.
@@ -162,7 +164,7 @@ impl Ward {
             }
         }
         for bed in beds.values_mut() {
-            bed.time(&self.context(), now, &mut alerts);
+            silent += bed.time(&self.context(), now, &mut alerts);
         }
         self.beds = beds;
         self.counts.silent += silent;
@@ -203,9 +205,16 @@ impl Ward {
         (beds, alerts)
     }
 
-    /// Marks an alert as seen, until its level rises or it ends. Returns whether it is known.
-    pub fn acknowledge(&mut self, alert: &AlertId, by: &str, now: Now) -> bool {
-        self.beds.values_mut().any(|bed| bed.acknowledge(alert, by, now))
+    /// Does what a person asked of a bed; its effects on alerts come with the next `conclude`.
+    pub fn obey(&mut self, bed: &BedId, command: &Command, by: &str, now: Now) -> Ruling {
+        let known = self.beds.get_mut(bed).map(|bed| bed.obey(command, by, now));
+        known.unwrap_or_else(|| Ruling::refused(Status::Unknown, "no such bed on this node"))
+    }
+
+    /// Alerts that were held back since the last call, and by what (`cap`, `pause`, `lesser`).
+    pub fn take_held(&mut self) -> Vec<(Alert, &'static str)> {
+        let held = self.beds.values_mut().flat_map(Bed::take_held);
+        held.map(|(alert, why)| (alert, why.word())).collect()
     }
 
     /// What each bed has learnt, to be saved.
@@ -222,12 +231,6 @@ impl Ward {
         }
         let analysis = self.setup.analysis.clone();
         self.bed(id, now).is_some_and(|bed| bed.restore(saved, &analysis))
-    }
-
-    /// Begins a bed's baseline anew (`undo` takes the last time back: the old one is kept). Returns whether the bed
-    /// and, for `undo`, an older baseline are known.
-    pub fn relearn(&mut self, id: &BedId, undo: bool, _now: Now) -> bool {
-        self.beds.get_mut(id).is_some_and(|bed| bed.relearn(undo))
     }
 
     /// What was counted since the start.

@@ -121,6 +121,7 @@ pub fn bed(i: usize, state: BedState) -> BedView {
 pub fn alert(i: usize, code: Code, level: Level, ago_s: i64) -> AlertView {
     AlertView {
         id: AlertId(format!("{i:04}{}{ago_s}", code.as_str())),
+        rev: 0,
         bed: BedId::new(&format!("site1/icu/b{:02}", i + 1)).ok(),
         label: format!("{:02}", i + 1),
         code,
@@ -135,6 +136,7 @@ pub fn alert(i: usize, code: Code, level: Level, ago_s: i64) -> AlertView {
         shifts: shifts(),
         strip: columns(37, 0),
         silent: false,
+        latched: false,
     }
 }
 

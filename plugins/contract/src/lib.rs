@@ -8,6 +8,7 @@
 //! Who calls it: every other crate; it calls none of ours.
 
 mod alert;
+mod command;
 pub mod conformance;
 mod decoder;
 mod entry;
@@ -21,6 +22,7 @@ mod time;
 pub mod topic;
 
 pub use alert::{Alert, AlertClass, AlertId, ClusterShift, Code, Level, Phase, Priority, Segment, Why};
+pub use command::{Answer, Command, CommandFault, MarkAt, Ruling, Status, Verb};
 pub use decoder::{Birth, DecodeError, Decoder, Heard, Link, Numeric};
 pub use entry::{Entry, Key, Kind, Options, OptionsError};
 pub use finding::{Finding, LeadSignal, NotRead, Reading, Signal};

@@ -28,6 +28,14 @@ pub const REORDER_FRAMES_MAX: usize = 2;
 pub const QUEUE_FRAMES_PER_BED_MAX: usize = 64;
 /// Free text that people may attach to a mark or a reason, in bytes.
 pub const NOTE_BYTES_MAX: usize = 200;
+/// The longest pause of a bed's notices, in minutes.
+pub const PAUSE_MIN_MAX: u32 = 10;
+/// The longest time for which a command may be good, in seconds.
+pub const COMMAND_TTL_S_MAX: u32 = 60;
+/// One command on the wire, in bytes.
+pub const COMMAND_BYTES_MAX: usize = 4 << 10;
+/// Marks kept for a bed.
+pub const MARKS_MAX: usize = 200;
 /// Window findings in one analysis call.
 pub const BATCH_MAX: usize = 256;
 /// One line between Wardbeat and an exec plugin, in bytes, without its line feed.

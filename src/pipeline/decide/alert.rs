@@ -110,6 +110,35 @@ pub(super) fn follow(
     }
 }
 
+/// The beginning of an alert that nobody outside has heard of yet, with newer evidence.
+pub(super) fn again(context: &Context, first: &Alert, level: Level, decided: UtcMs, why: Why) -> Alert {
+    let text = words::text(first.code, &why);
+    Alert { level, priority: priority(context, first.code, level), decided, text, why, ..first.clone() }
+}
+
+/// The update that says that the condition is over and its alert waits to be seen.
+pub(super) fn latched(last: &Alert, decided: UtcMs) -> Alert {
+    Alert {
+        kind: kind(Phase::Update).into(),
+        rev: last.rev + 1,
+        phase: Phase::Update,
+        decided,
+        text: words::latched(last.code),
+        ..last.clone()
+    }
+}
+
+/// A test of the way to every destination, asked for by a person at `now`: its start and its end. It is of the node,
+/// in mode test, and stands for nothing.
+#[must_use]
+pub fn test_alerts(setup: &Setup, model_id: &str, by: &str, now: UtcMs) -> [Alert; 2] {
+    let tested = |phase, rev, text: String| {
+        let alert = node_alert(setup, model_id, phase, (now, rev), now, "test");
+        Alert { mode: Mode::Test, level: Level::Advisory, text, ..alert }
+    };
+    [tested(Phase::Start, 0, words::tested(by)), tested(Phase::End, 1, words::TEST_ENDED.into())]
+}
+
 /// An alert about the node itself (WB-NODE), raised by the daemon and by [`Ward`](super::super::Ward) for a failed
 /// engine. `since` is its onset and revision: give those of the start (revision + 1) to update or end it. `detail` is
 /// plain words without elapsed time.

@@ -14,9 +14,10 @@ mod shown;
 mod signal;
 pub(super) mod words;
 
-pub use alert::node_alert;
 pub(super) use alert::{Context, Moment};
+pub use alert::{node_alert, test_alerts};
 pub use baseline::Saved;
+pub(super) use book::Held;
 
 use crate::config::Analysis;
 use crate::snapshot::{AlertView, Column, Second, Thresholds};
@@ -26,8 +27,8 @@ use book::Book;
 use channels::{Evidence, Usual, Window};
 use condition::{Condition, Turn, Verdict};
 use contract::{
-    Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Segment, Signal,
-    UtcMs, Why,
+    Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Segment,
+    Signal, UtcMs, Why,
 };
 use shown::{largest, shifts, shown, thousandths, used_leads};
 use signal::SignalWatch;
@@ -293,7 +294,7 @@ impl Decider {
         }
         for (code, condition) in &mut self.conditions {
             condition.reset();
-            self.book.end(context, *code, at, out);
+            self.book.close(context, *code, at, out);
         }
     }
 
@@ -313,8 +314,23 @@ impl Decider {
         self.book.is_open(code)
     }
 
-    pub fn acknowledge(&mut self, id: &AlertId, by: &str, at: UtcMs) -> bool {
-        self.book.acknowledge(id, by, at)
+    pub fn acknowledge(&mut self, id: &AlertId, rev: Option<u32>, by: &str, at: UtcMs) -> Option<Ruling> {
+        self.book.acknowledge(id, rev, by, at)
+    }
+
+    /// Holds notices back, or lets them out again.
+    pub fn pause(&mut self, on: bool) {
+        if on { self.book.pause() } else { self.book.resume() }
+    }
+
+    /// Says what is held back no longer; returns how many advisories the cap now holds back.
+    pub fn release(&mut self, context: &Context, at: UtcMs, out: &mut Vec<Alert>) -> u64 {
+        self.book.release(context, self.second, at, out)
+    }
+
+    /// What was held back since the last call.
+    pub fn take_held(&mut self) -> Vec<(Alert, Held)> {
+        self.book.take_held()
     }
 
     pub fn freeze(&mut self, columns: impl Fn() -> Vec<Column>) {

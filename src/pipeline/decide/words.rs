@@ -49,8 +49,26 @@ pub(super) fn text(code: Code, why: &Why) -> String {
 
 /// The one line of an alert that ends.
 pub(super) fn ended(code: Code) -> String {
-    format!("Ended: {}.", says(code).to_lowercase().replace("ecg", "ECG").replace("wardbeat", "Wardbeat"))
+    format!("Ended: {}.", lower(code))
 }
+
+fn lower(code: Code) -> String {
+    says(code).to_lowercase().replace("ecg", "ECG").replace("wardbeat", "Wardbeat")
+}
+
+/// The one line of an alert whose condition is over, where the site keeps it until somebody has seen it.
+pub(super) fn latched(code: Code) -> String {
+    format!("Over, not seen yet: {}. Look at the strip.", lower(code))
+}
+
+/// The test of a shift; `by` is who asked for it.
+pub(super) fn tested(by: &str) -> String {
+    let by: String = by.chars().filter(|c| !c.is_control()).take(40).collect();
+    format!("TEST of the nurse call, asked for by {by}. Confirm that it arrived.")
+}
+
+/// The end of such a test.
+pub(super) const TEST_ENDED: &str = "Ended: TEST of the nurse call.";
 
 /// What is the matter with a lead.
 pub(in crate::pipeline) fn signal(signal: Signal) -> &'static str {
@@ -92,8 +110,8 @@ mod tests {
         let bad: Vec<(LeadId, Signal)> = all.iter().map(|&s| (lead("II"), s)).collect();
         let texts = Code::ALL
             .iter()
-            .flat_map(|&c| [text(c, &why), text(c, &Why::default()), ended(c)])
-            .chain([signals(&bad)]);
+            .flat_map(|&c| [text(c, &why), text(c, &Why::default()), ended(c), latched(c)])
+            .chain([signals(&bad), tested("RN"), TEST_ENDED.into()]);
         let forbidden = [
             "normal",
             "safe",

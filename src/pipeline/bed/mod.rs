@@ -1,17 +1,18 @@
 //! One bed of the ward: its stream, its clock, what is held of it, and what the screen shows.
 
-use super::decide::{Context, Decider, Moment, Saved, words};
+mod people;
+mod shown;
+
+use super::decide::{Context, Decider, Held, Moment, Saved};
 use super::ring::{Ring, Taken};
 use super::timeline::{ClockTrouble, Timeline};
 use super::view::View;
 use super::window::{Part, complete_hop, cut, first_hop};
-use super::{Due, Now, Setup};
+use super::{Due, Now};
 use crate::config::Analysis;
-use crate::snapshot::{AlertView, BedHealth, BedState, BedView, HeartRate, LabelView};
-use contract::{
-    Alert, AlertId, BedId, Birth, Code, Finding, Frame, LeadId, LeadSignal, Mode, MonoMs, NotRead, Numeric,
-    Reading, Signal, Why,
-};
+use crate::snapshot::{AlertView, BedHealth, BedState};
+use contract::{Alert, BedId, Birth, Code, Finding, Frame, LeadId, Mode, MonoMs, Numeric, Why};
+use people::People;
 use std::collections::VecDeque;
 
 /// Samples or findings older than this are late.
@@ -24,8 +25,6 @@ const CLOCK_CLEAR_MS: u64 = 60_000;
 const DRIFT_PPM_MAX: f32 = 2_000.0;
 /// Former epochs whose late frames are known as such.
 const EPOCHS_KEPT: usize = 4;
-/// The monitor's own numbers are shown for so long.
-const NUMERIC_MS: u64 = 10_000;
 
 /// One bed.
 pub(super) struct Bed {
@@ -47,6 +46,7 @@ pub(super) struct Bed {
     clock: Option<(&'static str, Moment, MonoMs)>,
     pub health: BedHealth,
     decider: Decider,
+    people: People,
     view: View,
     last: Option<(Finding, MonoMs)>,
     state: (BedState, contract::UtcMs),
@@ -72,6 +72,7 @@ impl Bed {
             heart_rate: None,
             clock: None,
             health: BedHealth::default(),
+            people: People::default(),
             view: View::default(),
             last: None,
             state: (BedState::Stopped, now.utc),
@@ -239,8 +240,9 @@ impl Bed {
         silent
     }
 
-    /// Judges what depends on time alone: silence and the clock.
-    pub fn time(&mut self, context: &Context, now: Now, alerts: &mut Vec<Alert>) {
+    /// Judges what depends on time alone: silence, the clock, the end of a pause; returns how many advisories the cap
+    /// held back.
+    pub fn time(&mut self, context: &Context, now: Now, alerts: &mut Vec<Alert>) -> u64 {
         self.decider.end_gone(context, now.utc, alerts);
         let end = self.ring.as_ref().and_then(Ring::end).unwrap_or(0);
         let at = Moment { epoch: self.epoch.unwrap_or(0), n: end, at: now.utc };
@@ -257,12 +259,17 @@ impl Bed {
         if detail.is_some() || self.decider.is_open(Code::Clock) {
             self.decider.technical(Code::Clock, detail, (why, since), self.mode, context, alerts);
         }
+        if self.people.pause_is_over(now.mono) {
+            self.decider.pause(false);
+        }
+        let silent = self.decider.release(context, now.utc, alerts);
         let view = &self.view;
         self.decider.freeze(|| view.columns.iter().copied().collect());
         let state = self.state_now(context.analysis, 0, now);
         if state != self.state.0 {
             self.state = (state, now.utc);
         }
+        silent
     }
 
     fn quiet_since(&self) -> MonoMs {
@@ -272,117 +279,23 @@ impl Bed {
     /// When `time` must look again.
     pub fn deadline(&self) -> Option<MonoMs> {
         let silence = (!self.decider.is_open(Code::NoData)).then(|| self.quiet_since().after(STOPPED_MS));
-        silence.into_iter().chain(self.clock.map(|c| c.2)).min()
-    }
-
-    fn state_now(&self, analysis: &Analysis, engine_delay_ms: u32, now: Now) -> BedState {
-        let Some(age) = self.heard.map(|at| now.mono.since(at)).filter(|&age| age < STOPPED_MS) else {
-            return BedState::Stopped;
-        };
-        let finding_late =
-            self.last.as_ref().is_some_and(|l| now.mono.since(l.1) > DELAYED_MS + u64::from(engine_delay_ms));
-        let out = self.decider.leads_out();
-        let standard = self
-            .last
-            .as_ref()
-            .map_or(0, |l| l.0.leads.iter().filter(|l| l.lead.standard().is_some()).count());
-        if age > DELAYED_MS || finding_late {
-            BedState::Delayed
-        } else if standard > 0 && out.len() >= standard {
-            let off = out.iter().any(|o| o.1 == Signal::LeadOff);
-            if off { BedState::LeadOff } else { BedState::Noisy }
-        } else if !self.decider.learnt() || analysis.learn_s == 0 {
-            BedState::Learning
-        } else {
-            BedState::Live
-        }
-    }
-
-    fn state_detail(&self, state: BedState) -> String {
-        let unread = self.last.as_ref().map(|l| l.0.reading.as_ref().err().copied());
-        match state {
-            BedState::Stopped if !self.online => "gateway offline".into(),
-            BedState::Learning if unread == Some(Some(NotRead::LeadSet)) => {
-                "not watched with these leads".into()
-            }
-            _ => words::signals(&self.decider.leads_out()),
-        }
-    }
-
-    fn labels(classes: &[String], reading: Option<&Reading>) -> Vec<LabelView> {
-        let Some(reading) = reading else { return Vec::new() };
-        let surrogate = reading.surrogate_prob.iter().copied().chain(std::iter::repeat(f32::NAN));
-        let rows = classes.iter().zip(&reading.class_prob).zip(surrogate);
-        rows.filter(|row| !row.1.is_nan())
-            .map(|((name, &network), surrogate)| LabelView { name: name.clone(), network, surrogate })
-            .collect()
-    }
-
-    pub fn view(&self, setup: &Setup, classes: &[String], now: Now) -> BedView {
-        let state = self.state_now(&setup.analysis, setup.engine_delay_ms, now);
-        let reading = self.last.as_ref().and_then(|l| l.0.reading.as_ref().ok());
-        let fresh = reading.filter(|_| state.watched());
-        let context = Context { analysis: &setup.analysis, model_id: "", config_id: "", clusters: &[] };
-        let leads: Vec<LeadSignal> = self.last.as_ref().map_or_else(Vec::new, |l| l.0.leads.clone());
-        let rate = self.ring.as_ref().map(Ring::rate);
-        let heart_rate = self
-            .heart_rate
-            .filter(|r| r.1.is_none_or(|at| now.mono.since(at) < NUMERIC_MS))
-            .map(|r| HeartRate { per_min: r.0, theirs: true });
-        BedView {
-            bed: self.id.clone(),
-            label: self.label.clone(),
-            state,
-            state_since: if state == self.state.0 { self.state.1 } else { now.utc },
-            state_detail: self.state_detail(state),
-            mode: self.mode,
-            paced: self.paced,
-            sample_age_ms: self.heard.map(|at| now.mono.since(at)),
-            finding_age_ms: self.last.as_ref().map(|l| now.mono.since(l.1)),
-            learnt_s: [self.decider.learnt_s(), setup.analysis.learn_s],
-            pause_left_ms: None,
-            pause_reason: String::new(),
-            lead: self.drawn().map(|d| d.1),
-            leads,
-            first_column: self.view.first_column,
-            columns: self.view.columns.iter().copied().collect(),
-            seconds: self.view.seconds.iter().copied().collect(),
-            thresholds: self.decider.thresholds(&setup.analysis),
-            shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
-            labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
-            agree: fresh.and_then(agree),
-            heart_rate,
-            trend: self.view.trend.iter().copied().collect(),
-            marks: Vec::new(),
-            rate_hz: rate.map(|r| r.as_f64() as f32),
-            health: self.health,
-        }
+        silence.into_iter().chain(self.clock.map(|c| c.2)).chain(self.people.pause_until()).min()
     }
 
     pub fn alerts(&self) -> impl Iterator<Item = AlertView> + '_ {
         self.decider.views(&self.label)
     }
 
-    pub fn acknowledge(&mut self, id: &AlertId, by: &str, now: Now) -> bool {
-        self.decider.acknowledge(id, by, now.utc)
+    /// What was held back since the last call.
+    pub fn take_held(&mut self) -> Vec<(Alert, Held)> {
+        self.decider.take_held()
     }
 
     pub fn saved(&self, context: &Context) -> Option<Saved> {
         self.decider.saved(context)
     }
 
-    pub fn relearn(&mut self, undo: bool) -> bool {
-        self.decider.relearn(undo)
-    }
-
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {
         self.decider.restore(saved, analysis)
     }
-}
-
-/// Whether network and surrogate decide every class alike; `None` without a surrogate.
-fn agree(reading: &Reading) -> Option<bool> {
-    let pairs = reading.class_prob.iter().zip(&reading.surrogate_prob);
-    (!reading.surrogate_prob.is_empty())
-        .then(|| pairs.fold(true, |same, (a, b)| same && (*a >= 0.5) == (*b >= 0.5)))
 }

@@ -4,9 +4,15 @@
 //! destination reads with a connection of its own from its cursor on, so none waits for another. A failing disk
 //! stops nobody: orders wait and are tried again, and the node says so.
 
+mod order;
+mod reader;
+
+pub use order::{Asked, Order, Outcome};
+pub use reader::{Entry, Reader};
+
 use super::DaemonError;
-use contract::{Alert, UtcMs};
-use rusqlite::{Connection, OptionalExtension, params};
+use order::{SCHEMA, newest, write_one};
+use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,74 +27,6 @@ const ORDERS_MAX: usize = 8_192;
 const BATCH_MAX: usize = 256;
 /// Wait after a failed write.
 const RETRY: Duration = Duration::from_millis(500);
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS alert (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, rev INTEGER NOT NULL, phase TEXT NOT NULL,
-        bed TEXT NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (id, rev, phase));
-    CREATE TABLE IF NOT EXISTS outcome (
-        seq INTEGER NOT NULL, sink TEXT NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL, at_ms INTEGER NOT NULL,
-        PRIMARY KEY (seq, sink)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS baseline (
-        bed TEXT PRIMARY KEY, model TEXT NOT NULL, config TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL)
-        WITHOUT ROWID;";
-
-/// How the delivery of one alert to one destination ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The destination has it.
-    Delivered(String),
-    /// The destination will never take it.
-    Refused(String),
-    /// It was too old to be worth delivering.
-    Expired,
-}
-
-impl Outcome {
-    fn words(&self) -> (&'static str, &str) {
-        match self {
-            Self::Delivered(receipt) => ("delivered", receipt),
-            Self::Refused(why) => ("refused", why),
-            Self::Expired => ("expired", ""),
-        }
-    }
-}
-
-/// Something to be written.
-#[derive(Debug)]
-pub enum Order {
-    /// An alert, at the wall time of the decision.
-    Alert(Box<Alert>, UtcMs),
-    /// What became of an alert at a destination; moves its cursor.
-    Outcome {
-        /// The destination.
-        sink: String,
-        /// The alert's place in the journal.
-        seq: i64,
-        /// How it ended.
-        outcome: Outcome,
-        /// When.
-        at: UtcMs,
-    },
-    /// A bed's baseline as JSON.
-    Baseline {
-        /// The bed.
-        bed: String,
-        /// The model's id.
-        model: String,
-        /// The config's id.
-        config: String,
-        /// When.
-        at: UtcMs,
-        /// The baseline.
-        body: String,
-    },
-    /// Drop ended alerts older than this that every destination is done with.
-    Prune(UtcMs),
-    /// Answer once all before is on disk.
-    Flush(SyncSender<()>),
-}
 
 /// What the writer has committed, for the destinations to wait on.
 #[derive(Debug, Default)]
@@ -138,17 +76,6 @@ pub struct Journal {
     orders: SyncSender<Order>,
     /// What is on disk.
     pub committed: Arc<Committed>,
-}
-
-/// An alert in the journal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// Its place.
-    pub seq: i64,
-    /// Wall time when it was written.
-    pub at: UtcMs,
-    /// The alert.
-    pub alert: Alert,
 }
 
 fn fault(path: &Path, e: impl std::fmt::Display) -> DaemonError {
@@ -225,12 +152,8 @@ impl Journal {
     /// # Errors
     /// [`DaemonError::Journal`] where the file cannot be used.
     pub fn reader(&self) -> Result<Reader, DaemonError> {
-        connect(&self.path).map(Reader).map_err(|e| fault(&self.path, e))
+        connect(&self.path).map(Reader::new).map_err(|e| fault(&self.path, e))
     }
-}
-
-fn newest(db: &Connection) -> rusqlite::Result<i64> {
-    db.query_row("SELECT COALESCE(MAX(seq), 0) FROM alert", [], |row| row.get(0))
 }
 
 struct Writer {
@@ -280,115 +203,11 @@ impl Writer {
     }
 }
 
-fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> {
-    match order {
-        Order::Alert(alert, at) => {
-            let body = serde_json::to_string(alert)
-                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-            db.prepare_cached(
-                "INSERT OR IGNORE INTO alert (id, rev, phase, bed, code, at_ms, body) VALUES (?1,?2,?3,?4,?5,?6,?7)",
-            )?
-            .execute(params![alert.id.0, alert.rev, alert.kind, alert.bed, alert.code.as_str(), at.0, body])?;
-        }
-        Order::Outcome { sink, seq, outcome, at } => {
-            let (word, detail) = outcome.words();
-            db.prepare_cached("INSERT OR REPLACE INTO outcome VALUES (?1,?2,?3,?4,?5)")?
-                .execute(params![seq, sink, word, detail, at.0])?;
-            db.prepare_cached("UPDATE cursor SET seq = MAX(seq, ?2) WHERE sink = ?1")?
-                .execute(params![sink, seq])?;
-        }
-        Order::Baseline { bed, model, config, at, body } => {
-            db.prepare_cached("INSERT OR REPLACE INTO baseline VALUES (?1,?2,?3,?4,?5)")?
-                .execute(params![bed, model, config, at.0, body])?;
-        }
-        Order::Prune(before) => {
-            let done = "SELECT a.seq FROM alert a WHERE a.at_ms < ?1 AND a.seq <= (SELECT MIN(seq) FROM cursor) \
-                 AND EXISTS (SELECT 1 FROM alert e WHERE e.id = a.id AND e.phase = 'alert.end' AND e.at_ms < ?1)";
-            db.execute(&format!("DELETE FROM outcome WHERE seq IN ({done})"), params![before.0])?;
-            // The newest row stays: it holds the place from which numbering goes on.
-            let last = newest(db)?;
-            db.execute(
-                &format!("DELETE FROM alert WHERE seq IN ({done}) AND seq < ?2"),
-                params![before.0, last],
-            )?;
-        }
-        Order::Flush(_) => {}
-    }
-    Ok(())
-}
-
-/// A reading connection.
-pub struct Reader(Connection);
-
-impl Reader {
-    fn entries(&self, sql: &str, args: impl rusqlite::Params) -> rusqlite::Result<Vec<Entry>> {
-        let mut rows = self.0.prepare_cached(sql)?;
-        let entries = rows.query_map(args, |row| {
-            let body: String = row.get(2)?;
-            let alert = serde_json::from_str(&body).map_err(|e| {
-                rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
-            })?;
-            Ok(Entry { seq: row.get(0)?, at: UtcMs(row.get(1)?), alert })
-        })?;
-        entries.collect()
-    }
-
-    /// The alerts after `seq`, in order, at most `max`.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn after(&self, seq: i64, max: usize) -> rusqlite::Result<Vec<Entry>> {
-        let sql = "SELECT seq, at_ms, body FROM alert WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        self.entries(sql, params![seq, i64::try_from(max).unwrap_or(i64::MAX)])
-    }
-
-    /// The newest message of each alert that has not ended, up to `seq`, in order.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn open_alerts(&self, seq: i64) -> rusqlite::Result<Vec<Entry>> {
-        let sql = "SELECT seq, at_ms, body FROM alert WHERE seq IN (SELECT MAX(seq) FROM alert WHERE seq <= ?1 \
-             GROUP BY id) AND phase <> 'alert.end' ORDER BY seq";
-        self.entries(sql, params![seq])
-    }
-
-    /// The last alert that `sink` is done with.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn cursor(&self, sink: &str) -> rusqlite::Result<i64> {
-        let sql = "SELECT seq FROM cursor WHERE sink = ?1";
-        let seq: Option<i64> = self.0.query_row(sql, params![sink], |row| row.get(0)).optional()?;
-        Ok(seq.unwrap_or(0))
-    }
-
-    /// Alerts that `sink` is not done with.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn undelivered(&self, sink: &str) -> rusqlite::Result<u64> {
-        let sql = "SELECT COUNT(*) FROM alert WHERE seq > (SELECT seq FROM cursor WHERE sink = ?1)";
-        let count: i64 = self.0.query_row(sql, params![sink], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// The baselines learnt by this model: bed and JSON. The config beside each says under which it was learnt.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn baselines(&self, model: &str) -> rusqlite::Result<Vec<(String, String)>> {
-        let sql = "SELECT bed, body FROM baseline WHERE model = ?1 ORDER BY bed";
-        let mut rows = self.0.prepare_cached(sql)?;
-        let found = rows.query_map(params![model], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::daemon::testing::alert;
-    use contract::Phase;
+    use contract::{Alert, Phase, UtcMs};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,0 +1,202 @@
+//! What is written, and how: the tables and one statement an order.
+
+use contract::{Alert, UtcMs, Verb};
+use rusqlite::{Connection, params};
+use std::sync::mpsc::SyncSender;
+
+pub(super) const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS alert (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, rev INTEGER NOT NULL, phase TEXT NOT NULL,
+        bed TEXT NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (id, rev, phase));
+    CREATE TABLE IF NOT EXISTS outcome (
+        seq INTEGER NOT NULL, sink TEXT NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        PRIMARY KEY (seq, sink)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS baseline (
+        bed TEXT PRIMARY KEY, model TEXT NOT NULL, config TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL)
+        WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS held (
+        id TEXT PRIMARY KEY, bed TEXT NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL, why TEXT NOT NULL,
+        body TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS mark (key TEXT PRIMARY KEY, ctr INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS command (
+        id TEXT PRIMARY KEY, digest TEXT NOT NULL, at_ms INTEGER NOT NULL, answer TEXT) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS asked (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, bed TEXT NOT NULL, verb TEXT NOT NULL,
+        by TEXT NOT NULL, alert TEXT NOT NULL, args TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS asked_alert ON asked (alert);";
+
+/// How the delivery of one alert to one destination ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination has it.
+    Delivered(String),
+    /// The destination will never take it.
+    Refused(String),
+    /// It was too old to be worth delivering.
+    Expired,
+}
+
+impl Outcome {
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Delivered(receipt) => ("delivered", receipt),
+            Self::Refused(why) => ("refused", why),
+            Self::Expired => ("expired", ""),
+        }
+    }
+}
+
+/// A command that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub at: UtcMs,
+    /// The bed, or the node.
+    pub bed: String,
+    /// Its verb.
+    pub verb: Verb,
+    /// By whom.
+    pub by: String,
+    /// The alert that it names; empty = none.
+    pub alert: String,
+    /// Its arguments as JSON.
+    pub args: String,
+}
+
+/// Something to be written.
+#[derive(Debug)]
+pub enum Order {
+    /// An alert, at the wall time of the decision.
+    Alert(Box<Alert>, UtcMs),
+    /// What became of an alert at a destination; moves its cursor.
+    Outcome {
+        /// The destination.
+        sink: String,
+        /// The alert's place in the journal.
+        seq: i64,
+        /// How it ended.
+        outcome: Outcome,
+        /// When.
+        at: UtcMs,
+    },
+    /// A bed's baseline as JSON.
+    Baseline {
+        /// The bed.
+        bed: String,
+        /// The model's id.
+        model: String,
+        /// The config's id.
+        config: String,
+        /// When.
+        at: UtcMs,
+        /// The baseline.
+        body: String,
+    },
+    /// An alert that was held back: by what (`cap`, `pause`, `lesser`) and when.
+    Held(Box<Alert>, &'static str, UtcMs),
+    /// A signed command is about to be obeyed: neither its id nor its counter will be taken again.
+    Command {
+        /// Its id.
+        id: String,
+        /// Its key.
+        key: String,
+        /// Its counter.
+        ctr: u64,
+        /// SHA-256 of its bytes, in hex.
+        digest: String,
+        /// When.
+        at: UtcMs,
+    },
+    /// What was answered to the command of that id, as JSON.
+    Answer {
+        /// Its id.
+        id: String,
+        /// The answer.
+        answer: String,
+    },
+    /// A command took effect.
+    Asked(Asked),
+    /// Drop ended alerts older than this that every destination is done with.
+    Prune(UtcMs),
+    /// Answer once all before is on disk.
+    Flush(SyncSender<()>),
+}
+
+pub(super) fn newest(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("SELECT COALESCE(MAX(seq), 0) FROM alert", [], |row| row.get(0))
+}
+
+fn body_of(alert: &Alert) -> rusqlite::Result<String> {
+    serde_json::to_string(alert).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+}
+
+pub(super) fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> {
+    match order {
+        Order::Alert(alert, at) => {
+            let body = body_of(alert)?;
+            db.prepare_cached(
+                "INSERT OR IGNORE INTO alert (id, rev, phase, bed, code, at_ms, body) VALUES (?1,?2,?3,?4,?5,?6,?7)",
+            )?
+            .execute(params![alert.id.0, alert.rev, alert.kind, alert.bed, alert.code.as_str(), at.0, body])?;
+        }
+        Order::Outcome { sink, seq, outcome, at } => {
+            let (word, detail) = outcome.words();
+            db.prepare_cached("INSERT OR REPLACE INTO outcome VALUES (?1,?2,?3,?4,?5)")?
+                .execute(params![seq, sink, word, detail, at.0])?;
+            db.prepare_cached("UPDATE cursor SET seq = MAX(seq, ?2) WHERE sink = ?1")?
+                .execute(params![sink, seq])?;
+        }
+        Order::Baseline { bed, model, config, at, body } => {
+            db.prepare_cached("INSERT OR REPLACE INTO baseline VALUES (?1,?2,?3,?4,?5)")?
+                .execute(params![bed, model, config, at.0, body])?;
+        }
+        Order::Held(alert, why, at) => {
+            let body = body_of(alert)?;
+            db.prepare_cached("INSERT OR REPLACE INTO held VALUES (?1,?2,?3,?4,?5,?6)")?.execute(params![
+                alert.id.0,
+                alert.bed,
+                alert.code.as_str(),
+                at.0,
+                why,
+                body
+            ])?;
+        }
+        Order::Command { id, key, ctr, digest, at } => {
+            let ctr = i64::try_from(*ctr).unwrap_or(i64::MAX);
+            db.prepare_cached(
+                "INSERT INTO mark VALUES (?1,?2) ON CONFLICT DO UPDATE SET ctr = MAX(ctr, excluded.ctr)",
+            )?
+            .execute(params![key, ctr])?;
+            db.prepare_cached("INSERT OR IGNORE INTO command VALUES (?1,?2,?3,NULL)")?
+                .execute(params![id, digest, at.0])?;
+        }
+        Order::Answer { id, answer } => {
+            db.prepare_cached("UPDATE command SET answer = ?2 WHERE id = ?1")?
+                .execute(params![id, answer])?;
+        }
+        Order::Asked(Asked { at, bed, verb, by, alert, args }) => {
+            db.prepare_cached(
+                "INSERT INTO asked (at_ms, bed, verb, by, alert, args) VALUES (?1,?2,?3,?4,?5,?6)",
+            )?
+            .execute(params![at.0, bed, verb.as_str(), by, alert, args])?;
+        }
+        Order::Prune(before) => prune(db, *before)?,
+        Order::Flush(_) => {}
+    }
+    Ok(())
+}
+
+/// Drops what is older, ended and delivered everywhere.
+fn prune(db: &Connection, before: UtcMs) -> rusqlite::Result<()> {
+    for table in ["held", "command", "asked"] {
+        db.execute(&format!("DELETE FROM {table} WHERE at_ms < ?1"), params![before.0])?;
+    }
+    let done = "SELECT a.seq FROM alert a WHERE a.at_ms < ?1 AND a.seq <= (SELECT MIN(seq) FROM cursor) \
+         AND EXISTS (SELECT 1 FROM alert e WHERE e.id = a.id AND e.phase = 'alert.end' AND e.at_ms < ?1)";
+    db.execute(&format!("DELETE FROM outcome WHERE seq IN ({done})"), params![before.0])?;
+    // The newest row stays: it holds the place from which numbering goes on.
+    let last = newest(db)?;
+    db.execute(&format!("DELETE FROM alert WHERE seq IN ({done}) AND seq < ?2"), params![before.0, last])?;
+    Ok(())
+}
