@@ -139,6 +139,9 @@ pub struct TrendPoint {
     pub entropy_max: Option<f32>,
     /// Seconds over the threshold.
     pub over_s: u8,
+    /// Seconds with shapes beyond the bed's novelty limit.
+    #[serde(default)]
+    pub new_s: u8,
     /// Seconds without a verdict.
     pub blind_s: u8,
 }
@@ -198,6 +201,60 @@ pub struct BedView {
     pub rate_hz: Option<f32>,
     /// Samples lost, frames late or refused, clock drift.
     pub health: BedHealth,
+}
+
+impl BedView {
+    /// The same bed without trace, seconds and trend, which are long.
+    #[must_use]
+    pub fn without_history(&self) -> Self {
+        Self {
+            bed: self.bed.clone(),
+            label: self.label.clone(),
+            state_detail: self.state_detail.clone(),
+            pause_reason: self.pause_reason.clone(),
+            leads: self.leads.clone(),
+            columns: Vec::new(),
+            seconds: Vec::new(),
+            shifts: self.shifts.clone(),
+            labels: self.labels.clone(),
+            trend: Vec::new(),
+            marks: self.marks.clone(),
+            ..*self
+        }
+    }
+
+    /// A bed of which nothing is known yet but its name.
+    #[must_use]
+    pub fn unheard(bed: BedId) -> Self {
+        Self {
+            label: bed.place().into(),
+            bed,
+            state: BedState::Stopped,
+            state_since: UtcMs(0),
+            state_detail: String::new(),
+            mode: Mode::Real,
+            paced: false,
+            sample_age_ms: None,
+            finding_age_ms: None,
+            learnt_s: [0, 0],
+            pause_left_ms: None,
+            pause_reason: String::new(),
+            lead: None,
+            leads: Vec::new(),
+            first_column: 0,
+            columns: Vec::new(),
+            seconds: Vec::new(),
+            thresholds: Thresholds::default(),
+            shifts: Vec::new(),
+            labels: Vec::new(),
+            agree: None,
+            heart_rate: None,
+            trend: Vec::new(),
+            marks: Vec::new(),
+            rate_hz: None,
+            health: BedHealth::default(),
+        }
+    }
 }
 
 /// A heart rate and whose it is.
@@ -298,6 +355,9 @@ pub struct AlertView {
 pub struct NodeView {
     /// The node's name.
     pub name: String,
+    /// The site's time zone as an IANA name; empty = unknown.
+    #[serde(default)]
+    pub timezone: String,
     /// Connected to the broker since; `None` = not connected.
     pub broker_since: Option<UtcMs>,
     /// The broker's address, without credentials.

@@ -4,8 +4,8 @@
 //! decisions alone. Every start must be expected, and every expectation must be met.
 
 use contract::{
-    Alert, BedId, Code, Finding, Flags, Frame, FrameParts, Heard, LeadId, LeadSignal, Level, Mode, MonoMs,
-    NotRead, Phase, Ratio, Reading, Signal, UtcMs,
+    Alert, Beats, BedId, Code, Finding, Flags, Frame, FrameParts, Heard, LeadId, LeadSignal, Level, Mode,
+    MonoMs, NotRead, Phase, Ratio, Reading, Signal, UtcMs,
 };
 use patient::{Change, Cue, Lead, Noise, Patient, Profile, Rhythm};
 use serde::Deserialize;
@@ -198,6 +198,7 @@ impl Player {
             paced: false,
             coverage: 1.0,
             leads: vec![LeadSignal { lead, signal: script.signal.unwrap_or(Signal::Good), missing: 0.0 }],
+            beats: Beats::default(),
             reading: script.not_read.map_or(Ok(reading), Err),
         })
     }

@@ -109,6 +109,7 @@ fn blank(due: &Due, ready: &Ready) -> Finding {
         paced: due.paced,
         coverage: ready.coverage,
         leads: ready.leads.clone(),
+        beats: ready.beats.clone(),
         reading: Err(NotRead::Warming),
     }
 }

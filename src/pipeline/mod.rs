@@ -8,6 +8,7 @@
 //! Who calls it: `daemon::engine` for live beds, `workshop` and the offline commands through [`analyse_recording`].
 
 mod analyse;
+mod beats;
 mod bed;
 mod decide;
 mod explain;
@@ -22,7 +23,9 @@ mod ward;
 mod window;
 
 pub use analyse::Analyser;
+pub use beats::beats_of;
 pub use decide::{Saved, node_alert, test_alerts};
 pub use recording::{Recording, analyse_recording};
+use track::Track;
 pub use ward::{Counts, Now, Setup, Ward};
 pub use window::{Due, Part};

@@ -3,6 +3,7 @@
 //! A segment begins at a hop's first sample, so that every hop yields 25 steps, and ends at a hole longer than the
 //! bridging limit or when the lead set changes.
 
+use super::beats::Follower;
 use super::explain::Window;
 use super::preprocess::Conditioner;
 use super::preprocess::leads::Plan;
@@ -10,7 +11,7 @@ use super::preprocess::quality::{Judged, LeadGate};
 use super::preprocess::resample::{Filter, Resampler};
 use super::window::{Due, Part};
 use crate::model::{LEADS, LeadMask, RATE_HZ, Stream};
-use contract::{LeadId, LeadSignal, NotRead, Ratio};
+use contract::{Beats, LeadId, LeadSignal, NotRead, Ratio};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ const UNIT_MV: f64 = 0.25;
 /// A hop on its way into the network.
 pub(super) struct Ready {
     pub leads: Vec<LeadSignal>,
+    pub beats: Beats,
     pub coverage: f32,
     pub rms_mv: f32,
     /// Prepared samples `[time, lead]`, possibly none yet.
@@ -50,6 +52,7 @@ pub(super) struct Track {
     gates: BTreeMap<LeadId, LeadGate>,
     filter: Option<(Ratio, Arc<Filter>)>,
     segment: Option<Segment>,
+    follower: Follower,
 }
 
 impl Track {
@@ -57,19 +60,23 @@ impl Track {
     pub fn prepare(&mut self, due: &Due, sets: &[LeadMask]) -> Ready {
         if self.next != Some((due.epoch, due.rate, due.window)) {
             self.segment = None;
+            self.follower.restart();
         }
         self.next = Some((due.epoch, due.rate, due.window + 1));
         let judged = self.judge(due);
+        let usable = self.usable(due, &judged);
+        let filter = self.filter(due.rate);
+        let beats = self.follower.hop(due, &judged, &usable, &filter);
         let leads = due
             .leads
             .iter()
             .zip(&judged)
             .map(|(&lead, j)| LeadSignal { lead, signal: j.signal, missing: j.missing })
             .collect();
-        let plan = self.plan(due, &judged, sets);
-        let input = plan.map(|plan| self.feed(due, plan, &judged));
+        let plan = self.plan(due, &judged, &usable, sets);
+        let input = plan.map(|plan| self.feed(due, plan, &judged, filter));
         let rms_mv = input.as_ref().map_or(0.0, |input| rms_mv(input, self.mask()));
-        Ready { leads, coverage: self.coverage(), rms_mv, input }
+        Ready { leads, beats, coverage: self.coverage(), rms_mv, input }
     }
 
     fn judge(&mut self, due: &Due) -> Vec<Judged> {
@@ -82,20 +89,38 @@ impl Track {
         .collect()
     }
 
-    /// The leads to use in this hop, or why it cannot be read; then the segment is over.
-    fn plan(&mut self, due: &Due, judged: &[Judged], sets: &[LeadMask]) -> Result<Plan, NotRead> {
-        let standard = || due.leads.iter().zip(judged).filter(|l| l.0.standard().is_some());
-        if standard().count() > 0 && standard().all(|(_, j)| j.broken) {
-            // A hole in all leads: lost frames, not bad leads.
-            self.segment = None;
-            return Err(NotRead::Coverage);
-        }
+    /// Every standard lead has a hole that cannot be bridged: lost frames, not bad leads.
+    fn hole(due: &Due, judged: &[Judged]) -> bool {
+        let mut standard = due.leads.iter().zip(judged).filter(|l| l.0.standard().is_some()).peekable();
+        standard.peek().is_some() && standard.all(|(_, j)| j.broken)
+    }
+
+    /// The leads that are good enough in this hop.
+    fn usable(&mut self, due: &Due, judged: &[Judged]) -> Vec<LeadId> {
         let mut usable = Vec::new();
-        for (lead, j) in standard() {
+        if Self::hole(due, judged) {
+            return usable;
+        }
+        for (lead, j) in due.leads.iter().zip(judged).filter(|l| l.0.standard().is_some()) {
             let admitted = self.gates.get_mut(lead).is_some_and(|gate| gate.admit(j));
             if admitted && !j.broken {
                 usable.push(*lead);
             }
+        }
+        usable
+    }
+
+    /// The leads to use in this hop, or why it cannot be read; then the segment is over.
+    fn plan(
+        &mut self,
+        due: &Due,
+        judged: &[Judged],
+        usable: &[LeadId],
+        sets: &[LeadMask],
+    ) -> Result<Plan, NotRead> {
+        if Self::hole(due, judged) {
+            self.segment = None;
+            return Err(NotRead::Coverage);
         }
         let plan = Plan::of(usable.iter().copied(), sets);
         let why = if usable.is_empty() { NotRead::Signal } else { NotRead::LeadSet };
@@ -105,9 +130,8 @@ impl Track {
         plan.ok_or(why)
     }
 
-    fn feed(&mut self, due: &Due, plan: Plan, judged: &[Judged]) -> Vec<f32> {
+    fn feed(&mut self, due: &Due, plan: Plan, judged: &[Judged], filter: Arc<Filter>) -> Vec<f32> {
         if self.segment.as_ref().is_none_or(|s| s.plan != plan) {
-            let filter = self.filter(due.rate);
             self.segment = Some(Segment::begin(plan, due.from_n, filter));
         }
         let rows: BTreeMap<LeadId, &Judged> = due.leads.iter().copied().zip(judged).collect();

@@ -1,6 +1,6 @@
 //! What the screen shows of one bed: trace columns, seconds, minutes. Bounded; written as samples and findings pass.
 
-use crate::snapshot::{AlertView, Column, Second, TrendPoint};
+use crate::snapshot::{AlertView, Column, Second, Thresholds, TrendPoint};
 use contract::{Alert, Finding, Phase, Ratio, Reading, UtcMs};
 use std::collections::VecDeque;
 
@@ -24,6 +24,7 @@ pub(super) struct View {
     pub trend: VecDeque<TrendPoint>,
     minute: Vec<Second>,
     minute_over: u8,
+    minute_new: u8,
     minute_at: Option<UtcMs>,
 }
 
@@ -77,7 +78,7 @@ impl View {
     }
 
     /// Takes the second that a finding closes.
-    pub fn second(&mut self, second: Second, over: bool, finding: &Finding) {
+    pub fn second(&mut self, second: Second, limits: Thresholds, finding: &Finding) {
         push(&mut self.seconds, second, SECONDS_MAX);
         let minute = UtcMs(finding.end.0.div_euclid(60_000) * 60_000);
         if self.minute_at.is_some_and(|at| at != minute) {
@@ -87,7 +88,9 @@ impl View {
         self.minute_at = Some(minute);
         if self.minute.len() < 60 {
             self.minute.push(second);
-            self.minute_over += u8::from(over);
+            let over = |value: Option<f32>, limit: Option<f32>| value.zip(limit).is_some_and(|(v, l)| v > l);
+            self.minute_over += u8::from(over(second.entropy, limits.entropy));
+            self.minute_new += u8::from(over(second.novelty, limits.novelty));
         }
     }
 
@@ -99,10 +102,11 @@ impl View {
             entropy: entropy.get(entropy.len() / 2).copied(),
             entropy_max: entropy.last().copied(),
             over_s: self.minute_over,
+            new_s: self.minute_new,
             blind_s: 60_u8.saturating_sub(entropy.len() as u8),
         };
         self.minute.clear();
-        self.minute_over = 0;
+        (self.minute_over, self.minute_new) = (0, 0);
         point
     }
 }

@@ -3,8 +3,8 @@
 use super::bed::Bed;
 use super::decide::{Context, Saved, node_alert};
 use super::{Due, preprocess};
-use crate::config::Analysis;
-use crate::model::Bundle;
+use crate::config::{Analysis, Settings};
+use crate::model::{Bundle, RATE_HZ};
 use crate::snapshot::{AlertView, BedView, ClusterName};
 use contract::limits::{BATCH_MAX, BEDS_MAX};
 use contract::{
@@ -38,6 +38,22 @@ pub struct Setup {
     pub labels: BTreeMap<BedId, String>,
     /// Show class names and probabilities in the bed view (research).
     pub show_labels: bool,
+}
+
+impl Setup {
+    /// What the settings and the model say.
+    #[must_use]
+    pub fn of(settings: &Settings, bundle: &Bundle) -> Self {
+        Self {
+            site: settings.site.clone(),
+            node: settings.node.clone(),
+            config_id: settings.id(),
+            engine_delay_ms: bundle.manifest.look_ahead_samples as u32 * 1_000 / RATE_HZ,
+            analysis: settings.analysis.clone(),
+            labels: settings.beds.iter().map(|b| (b.id.clone(), b.label.clone())).collect(),
+            show_labels: settings.display.show_labels,
+        }
+    }
 }
 
 /// What a ward counted since its start; per bed it is in `BedView::health`.
@@ -117,7 +133,7 @@ impl Ward {
             Heard::Frame(_) => bed.health.refused += 1,
             Heard::Birth(birth) => bed.birth(&birth, now),
             Heard::Link(link) => bed.online = link.online,
-            Heard::Numeric(numeric) => bed.numeric(&numeric),
+            Heard::Numeric(numeric) => bed.numeric(&numeric, now),
         }
     }
 

@@ -80,6 +80,7 @@ pub fn bed(i: usize, state: BedState) -> BedView {
             entropy: (m % 50 > 3).then_some(0.44),
             entropy_max: (m % 50 > 3).then_some(if m > 200 { 0.8 } else { 0.5 }),
             over_s: 0,
+            new_s: u8::from(m % 30 == 7) * 4,
             blind_s: 0,
         })
         .collect();

@@ -73,8 +73,22 @@ pub struct Finding {
     pub coverage: f32,
     /// Each lead of the bed over the newest hop.
     pub leads: Vec<LeadSignal>,
+    /// The heart beats that became certain with this hop.
+    #[serde(default)]
+    pub beats: Beats,
     /// The reading, or why there is none.
     pub reading: Result<Reading, NotRead>,
+}
+
+/// Heart beats found in one lead; nothing is said of their rhythm.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Beats {
+    /// First sample of the stretch without a hole or change of lead in which beats are looked for; `None` = no lead
+    /// can be followed. Intervals over a change of this number mean nothing.
+    pub from_n: Option<u64>,
+    /// Samples at the beats, at the monitor's rate, ascending over all findings of a stretch. A beat is told up to two
+    /// seconds after it occurred, in rare cases (after a pause) later.
+    pub at_n: Vec<u64>,
 }
 
 /// What the network and the codebook said. Flat arrays, shapes beside them.

@@ -3,6 +3,7 @@
 mod people;
 mod shown;
 
+use super::beats::Rates;
 use super::decide::{Context, Decider, Held, Moment, Saved};
 use super::ring::{Ring, Taken};
 use super::timeline::{ClockTrouble, Timeline};
@@ -42,7 +43,7 @@ pub(super) struct Bed {
     /// Stretch of the index for which the monitor says that a lead is off.
     lead_off: Option<(u64, u64)>,
     pub online: bool,
-    heart_rate: Option<(f32, Option<MonoMs>)>,
+    rates: Rates,
     clock: Option<(&'static str, Moment, MonoMs)>,
     pub health: BedHealth,
     decider: Decider,
@@ -69,7 +70,7 @@ impl Bed {
             paced: false,
             lead_off: None,
             online: true,
-            heart_rate: None,
+            rates: Rates::default(),
             clock: None,
             health: BedHealth::default(),
             people: People::default(),
@@ -88,8 +89,8 @@ impl Bed {
         }
     }
 
-    pub fn numeric(&mut self, numeric: &Numeric) {
-        self.heart_rate = numeric.heart_rate_per_min.filter(|r| r.is_finite()).map(|r| (r, self.heard));
+    pub fn numeric(&mut self, numeric: &Numeric, now: Now) {
+        self.rates.numeric(numeric, now.mono);
     }
 
     /// Takes a frame in, or counts why not.
@@ -229,12 +230,11 @@ impl Bed {
     ) -> u64 {
         let silent = self.decider.finding(finding, context, alerts);
         let newest = self.decider.newest();
-        let limit = self.decider.thresholds(context.analysis).entropy;
-        let over = newest.entropy.zip(limit).is_some_and(|(h, limit)| h > limit);
-        self.view.second(newest, over, finding);
+        self.view.second(newest, self.decider.thresholds(context.analysis), finding);
         if let Ok(reading) = &finding.reading {
             self.view.paint(finding.rate, reading);
         }
+        self.rates.finding(finding);
         self.health.lag_ms = self.heard.map(|at| now.mono.since(at));
         self.last = Some((finding.clone(), now.mono));
         silent

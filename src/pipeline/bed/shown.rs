@@ -5,11 +5,8 @@ use crate::config::Analysis;
 use crate::pipeline::decide::{Context, words};
 use crate::pipeline::ring::Ring;
 use crate::pipeline::{Now, Setup};
-use crate::snapshot::{BedState, BedView, HeartRate, LabelView};
+use crate::snapshot::{BedState, BedView, LabelView};
 use contract::{LeadSignal, NotRead, Reading, Signal};
-
-/// The monitor's own numbers are shown for so long.
-const NUMERIC_MS: u64 = 10_000;
 
 impl Bed {
     pub(super) fn state_now(&self, analysis: &Analysis, engine_delay_ms: u32, now: Now) -> BedState {
@@ -65,10 +62,6 @@ impl Bed {
         let context = Context { analysis: &setup.analysis, model_id: "", config_id: "", clusters: &[] };
         let leads: Vec<LeadSignal> = self.last.as_ref().map_or_else(Vec::new, |l| l.0.leads.clone());
         let rate = self.ring.as_ref().map(Ring::rate);
-        let heart_rate = self
-            .heart_rate
-            .filter(|r| r.1.is_none_or(|at| now.mono.since(at) < NUMERIC_MS))
-            .map(|r| HeartRate { per_min: r.0, theirs: true });
         BedView {
             bed: self.id.clone(),
             label: self.label.clone(),
@@ -91,7 +84,7 @@ impl Bed {
             shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
             labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
             agree: fresh.and_then(agree),
-            heart_rate,
+            heart_rate: self.rates.shown(state, now.mono),
             trend: self.view.trend.iter().copied().collect(),
             marks: self.people.marks(),
             rate_hz: rate.map(|r| r.as_f64() as f32),

@@ -187,6 +187,7 @@ impl Book {
         if entry.held.is_none() {
             out.push(alert::follow(context, last, Phase::End, last.level, decided, last.why.clone()));
         }
+        self.ended.retain(|e| e.ended.is_none_or(|at| at.after(DAY_S as i64 * 1_000) > decided));
         self.ended.push_back(entry);
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
@@ -266,10 +267,9 @@ impl Book {
         Some(Ruling::applied(Some(present)))
     }
 
-    /// Open alerts, and ended ones that nobody has seen.
+    /// Open alerts, and ended ones of the last day.
     pub fn views<'a>(&'a self, bed: &'a BedId, label: &'a str) -> impl Iterator<Item = AlertView> + 'a {
-        let unseen = self.ended.iter().filter(|e| e.seen.is_none());
-        self.open.values().chain(unseen).map(|e| AlertView {
+        self.open.values().chain(&self.ended).map(|e| AlertView {
             id: e.alert.id.clone(),
             rev: e.alert.rev,
             bed: Some(bed.clone()),
