@@ -341,9 +341,9 @@ const PUBLISH: Section = Section {
         key(
             "view",
             Kind::Flag,
-            "false",
+            "true",
             Rule::Any,
-            "Trace and clusters for watchers elsewhere, four times a second.",
+            "What `wardbeat watch` shows elsewhere: traces four times a second, about 1.5 kB a second a bed.",
         ),
         key("explain", Kind::Flag, "false", Rule::Any, "Assignment, entropy and novelty of every hop."),
     ],

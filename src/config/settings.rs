@@ -242,7 +242,7 @@ pub struct Commands {
 pub struct Publish {
     /// Retained state of each bed, once a second.
     pub state: bool,
-    /// Trace and clusters for watchers elsewhere, four times a second.
+    /// Trace, bed and node for screens elsewhere (`wardbeat watch`); the last 24 h are retained.
     pub view: bool,
     /// Assignment, entropy and novelty of every hop.
     pub explain: bool,
@@ -250,7 +250,7 @@ pub struct Publish {
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { state: true, view: false, explain: false }
+        Self { state: true, view: true, explain: false }
     }
 }
 

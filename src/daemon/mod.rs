@@ -4,8 +4,8 @@
 //! own their beds, writes each alert to the journal before anybody hears of it, delivers it on one thread a
 //! destination, publishes state and the node's own status, and shows the newest picture of the ward.
 //! What it never does: compute anything about an ECG, draw, publish to a monitor's topic, wait for a screen.
-//! Door: [`start`] gives [`Running`]; [`Clock`]; [`plugins`] is the table that `config` checks against.
-//! Who calls it: `cli` (`run`, `demo`).
+//! Door: [`start`] gives [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
+//! Who calls it: `cli` (`run`, `demo`, `watch`).
 
 mod audit;
 mod backoff;
@@ -20,6 +20,7 @@ mod outlet;
 mod publish;
 mod queue;
 mod registry;
+mod remote;
 mod running;
 mod shutdown;
 mod sink;
@@ -32,9 +33,10 @@ mod wire;
 
 pub use audit::{Audit, AuditFault, Standing};
 pub use clock::Clock;
-pub use command::{Commands, Key, KeyFault, Keys, Pending, read_own, send};
+pub use command::{Commands, Key, KeyFault, Keys, Pending, Secret, read_own, send};
 pub use journal::{Entry, Reader};
 pub use registry::plugins;
+pub use remote::{Watching, watch};
 pub use running::Running;
 
 use crate::config::Settings;

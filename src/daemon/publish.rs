@@ -27,7 +27,8 @@ const REPLY_TOPIC_BYTES_MAX: usize = 512;
 /// Seconds that a transition waits at the broker for a receiver that is away.
 const TRANSITION_EXPIRY_S: u32 = 86_400;
 
-fn properties(node: &str, expiry_s: Option<u32>) -> PublishProperties {
+/// Properties of a JSON message of ours.
+pub(super) fn properties(node: &str, expiry_s: Option<u32>) -> PublishProperties {
     PublishProperties {
         payload_format_indicator: Some(1),
         message_expiry_interval: expiry_s,

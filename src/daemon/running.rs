@@ -8,6 +8,7 @@ use super::journal::Journal;
 use super::node::NodeSlot;
 use super::outlet::Outlet;
 use super::publish;
+use super::remote::TellerThread;
 use super::source::Shards;
 use super::tally::Tally;
 use super::wire::{LinkHealth, Payloads};
@@ -31,6 +32,7 @@ pub(super) struct Threads {
     pub sources: Vec<JoinHandle<()>>,
     pub shards: Shards,
     pub engines: Vec<JoinHandle<()>>,
+    pub telling: TellerThread,
     pub watching: Arc<AtomicBool>,
     pub node: JoinHandle<()>,
     pub journal: Journal,
@@ -138,6 +140,7 @@ impl Running {
         threads.queues.iter().for_each(|queue| queue.close());
         join(threads.sources);
         threads.shards.0.iter().for_each(|shard| shard.words.close());
+        threads.telling.end();
         join(threads.engines);
         threads.watching.store(true, Ordering::Release);
         threads.node.thread().unpark();

@@ -11,6 +11,7 @@ use super::outlet::Outlet;
 use super::publish::{self, MqttSink, Murmur};
 use super::queue::{Bounds, Queues};
 use super::registry::{DECODERS, SINKS, hear_children};
+use super::remote::Teller;
 use super::running::{Running, Shared, Threads};
 use super::sink::{Delivery, SinkHealth};
 use super::source::{Shard, Shards, Source};
@@ -18,7 +19,7 @@ use super::tally::Tally;
 use super::wire::{self, LinkHealth, Listener, Route};
 use super::{DaemonError, shutdown};
 use crate::config::Settings;
-use crate::model::{Bundle, Engine, RATE_HZ, open_engine};
+use crate::model::{Bundle, Engine, open_engine};
 use crate::pipeline::{Analyser, Now, Setup, Ward};
 use crate::snapshot::NodeView;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
@@ -60,22 +61,6 @@ fn engines(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>,
         }
     }
     Ok(engines)
-}
-
-fn setup(settings: &Settings, bundle: &Bundle) -> Setup {
-    Setup {
-        site: settings.site.clone(),
-        node: settings.node.clone(),
-        config_id: settings.id(),
-        engine_delay_ms: delay_ms(bundle),
-        analysis: settings.analysis.clone(),
-        labels: settings.beds.iter().map(|b| (b.id.clone(), b.label.clone())).collect(),
-        show_labels: settings.display.show_labels,
-    }
-}
-
-fn delay_ms(bundle: &Bundle) -> u32 {
-    bundle.manifest.look_ahead_samples as u32 * 1_000 / RATE_HZ
 }
 
 /// What most parts need.
@@ -124,6 +109,7 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
     let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
     let (watching, node_thread) = watch_node(&site, &links, &node, sinks, failing)?;
     let desk_thread = desk(&site, &links, &node, asks)?;
+    let telling = teller(&site, &links, &node, &slots).start()?;
     let (hear_until, hear) = watch::channel(false);
     let (speak_until, speak) = watch::channel(false);
     let speaking = poll(&site, links, routes, &node, &runtime, [hear, speak]);
@@ -145,6 +131,7 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
         sources,
         shards: site.shards,
         engines: engine_threads,
+        telling,
         watching,
         node: node_thread,
         journal: site.journal,
@@ -172,7 +159,7 @@ fn site(
     let (journal, journal_thread) = Journal::open(&settings.journal.path, &names)?;
     let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX / engines };
     let shards = Shards((0..engines).map(|_| Shard::new(bounds)).collect());
-    let setup = setup(&settings, &bundle);
+    let setup = Setup::of(&settings, &bundle);
     let (clock, tally) = (Clock::start(), Arc::default());
     Ok((Site { settings, bundle, setup, clock, tally, journal, shards, commands }, journal_thread))
 }
@@ -270,6 +257,7 @@ fn watch_node(
 fn first_view(site: &Site, family: &str) -> NodeView {
     NodeView {
         name: site.settings.node.clone(),
+        timezone: site.settings.timezone.clone(),
         broker: site.settings.broker.url.to_string(),
         engine: family.into(),
         engine_delay_ms: site.setup.engine_delay_ms,
@@ -355,6 +343,18 @@ fn engine_threads(
         threads.push(thread(&format!("engine-{index}"), move || body.run_or_exit())?);
     }
     Ok((slots, threads, failing))
+}
+
+fn teller(site: &Site, links: &Links, node: &Arc<NodeSlot>, slots: &[Arc<Slot>]) -> Teller {
+    Teller {
+        client: links.client.clone(),
+        health: links.health[0].clone(),
+        settings: site.settings.clone(),
+        slots: slots.to_vec(),
+        node: node.clone(),
+        clusters: site.bundle.codebook.names.clone(),
+        clock: site.clock,
+    }
 }
 
 type Sinks = (Vec<(String, Arc<SinkHealth>)>, Vec<JoinHandle<()>>);

@@ -109,6 +109,11 @@ impl Drop for Listener {
     }
 }
 
+/// Wall time.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
 /// A bedside monitor with lead II at 250 Hz, a frame a second of sample time.
 pub struct Monitor {
     bed: BedId,
@@ -123,18 +128,22 @@ impl Monitor {
         Self { bed: bed(name), patient, epoch: seed as u32 + 1, second: 0 }
     }
 
-    /// The next second as a JSON frame.
+    /// The next second as a JSON frame, stamped with the time of its sending.
     pub fn frame(&mut self) -> Vec<u8> {
+        self.frame_at(now_ms())
+    }
+
+    /// The next second as a JSON frame, its sample 0 at `t0_ms`.
+    pub fn frame_at(&mut self, t0_ms: i64) -> Vec<u8> {
         let n0 = self.second * 250;
         let samples_mv = self.patient.samples(250.0, n0, 250, &[Lead::II]).remove(0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
         let parts = FrameParts {
             bed: self.bed.clone(),
             epoch: self.epoch,
             seq: self.second as u32,
             n0,
             rate: Ratio::hz(250).expect("valid"),
-            t0: Some(UtcMs(now)),
+            t0: Some(UtcMs(t0_ms)),
             flags: Flags { first: self.second == 0, ..Flags::default() },
             mode: Mode::Test,
             leads: vec![LeadId::new("II").expect("valid")],

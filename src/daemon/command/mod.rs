@@ -24,7 +24,7 @@ mod signed;
 pub use desk::Acknowledged;
 pub use effects::Reach;
 pub use inbox::Inbox;
-pub use keys::{Key, KeyFault, Keys, read_own};
+pub use keys::{Key, KeyFault, Keys, Secret, read_own};
 pub use send::send;
 
 use contract::{AlertId, Answer, BedId, Command, Verb};
