@@ -11,6 +11,7 @@ mod check;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod dress;
 mod evaluate;
 mod explain;
 mod fit_clusters;
@@ -18,7 +19,10 @@ mod keys;
 mod live;
 mod progress;
 mod run;
+mod screen;
+mod screenshot;
 mod train;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +38,7 @@ Examples:
   wardbeat demo --headless --summary demo.json    the same as log lines, checked
   wardbeat check config/ward.toml                 all faults of a config at once
   wardbeat run --config config/ward.toml --tui    beside real monitors
+  wardbeat watch --config config/ward.toml        the same screen on another machine
 
 Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong usage or a faulty config; 3 the demo missed
 something that it expects.";
@@ -53,6 +58,10 @@ enum Command {
     Demo(demo::Args),
     /// Runs beside real monitors until SIGINT or SIGTERM.
     Run(run::Args),
+    /// Shows the ward on this terminal, from the broker alone.
+    Watch(watch::Args),
+    /// Draws the terminal's picture of a ward, for documents.
+    Screenshot(screenshot::Args),
     /// Checks a config and reports all of its faults at once.
     Check(check::Args),
     /// Alerts on disk: acknowledge one, list them, test the way to the nurse call.
@@ -103,6 +112,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Screenshot(args) => screenshot::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Keys(args) => keys::run(&args),

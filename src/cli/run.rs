@@ -1,5 +1,7 @@
 //! `wardbeat run`: beside real monitors.
 
+use super::dress::Dress;
+use super::screen::{self, Person};
 use super::{Failure, INTENDED_USE, live};
 use crate::{config, daemon};
 use std::path::PathBuf;
@@ -20,6 +22,10 @@ pub(super) struct Args {
     /// Folder of a bundle (weights, clusters, card), in place of the one in this program.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    dress: Dress,
+    #[command(flatten)]
+    person: Person,
     /// What runs the network, in place of the config's word.
     #[arg(long)]
     device: Option<config::Device>,
@@ -39,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bundle = Arc::new(live::bundle(args.model.as_deref())?);
     let running = daemon::start(settings.clone(), bundle)?;
     if args.tui {
-        live::screen(&running, &settings, || false)?;
+        screen::open(&running, &settings, (&args.dress, &args.person), || false)?;
     } else {
         live::watch(&running, || false);
     }

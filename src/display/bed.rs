@@ -1,21 +1,22 @@
 //! One bed: trace with its clusters, the three rows against the bed's limits, what changed, signal, trend.
 
+use super::changed;
 use super::lines;
 use super::list;
 use super::scene::{Scene, Standing, put, put_right};
 use super::trace::{self, Motion, Scale};
-use super::ui::SPANS_H;
+use super::trend;
 use super::ward;
 use super::words;
-use crate::snapshot::{BedState, BedView, Family, LabelView, Second};
-use contract::Signal;
+use crate::snapshot::{BedState, BedView, Column};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Dots a second along the bed's trace, by the speed key.
-const DOTS_PER_S: [u64; 3] = [14, 28, 50];
-/// Cells before the bars of a row.
-const LEAD_CELLS: u16 = 24;
+/// Speeds by their key: mm/s as on paper, and tenths of the usual 25 mm/s.
+const SPEEDS: [(&str, u64); 3] = [("12.5", 5), ("25", 10), ("50", 20)];
+/// mm for a mV; the usual one is used where the trace fits.
+const GAINS: [f32; 6] = [1.25, 2.5, 5.0, 10.0, 20.0, 40.0];
+const GAIN_USUAL: usize = 3;
 
 /// Rows of each block; 0 = left out for want of room.
 #[derive(Debug, Default, Clone, Copy)]
@@ -43,13 +44,16 @@ fn share(height: u16, clusters: u16, labels: bool, alert: bool) -> Rows {
         trace: 4.min(height),
         legend: take(1),
         values: take(3),
-        changed: take(4),
+        changed: take(5),
         signal: take(1),
         trend: take(2),
         note: take(u16::from(labels)),
         marks: take(1),
         frozen: take(if alert { 5 } else { 0 }),
     };
+    // New shapes and minutes over the limit, where there is room.
+    rows.trend += if room >= 6 && rows.trend > 0 { 2 } else { 0 };
+    room -= rows.trend.saturating_sub(2);
     let more = (room / 3).min(clusters.saturating_sub(3));
     if rows.changed > 0 {
         rows.changed += more;
@@ -64,24 +68,25 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, bed: &BedView) {
     let (w, h) = (buf.area.width, buf.area.height);
     let standing = scene.standing(bed);
     title(buf, scene, &standing);
-    lead_line(buf, scene, &standing);
     let elsewhere = u16::from(lines::elsewhere(buf, scene, Some(&bed.bed)));
     // Title, lead line, ribbon and footer are always there.
     let room = h.saturating_sub(4 + elsewhere);
     let rows = share(room, bed.shifts.len() as u16, !bed.labels.is_empty(), standing.alert.is_some());
     let mut y = 2;
-    picture(buf, scene, &standing, Rect::new(1, y, w - 2, rows.trace));
+    let paper = Paper::of(scene, &bed.columns, w, rows.trace);
+    lead_line(buf, scene, &standing, &paper);
+    picture(buf, scene, &standing, Rect::new(1, y, w - 2, rows.trace), &paper);
     y += rows.trace + 1;
     if rows.legend > 0 {
-        legend(buf, scene, y);
+        legend(buf, scene, bed, y);
         y += 1;
     }
     if rows.values > 0 {
-        value_rows(buf, scene, &standing, y);
+        changed::value_rows(buf, scene, &standing, y);
         y += 3;
     }
     if rows.changed > 0 {
-        changed(buf, scene, &standing, Rect::new(1, y, w - 2, rows.changed));
+        changed::draw(buf, scene, &standing, Rect::new(1, y, w - 2, rows.changed));
         y += rows.changed;
     }
     if rows.note > 0 {
@@ -95,17 +100,17 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, bed: &BedView) {
         y += rows.frozen;
     }
     if rows.signal > 0 {
-        signal(buf, scene, bed, y);
+        changed::signal(buf, scene, bed, y);
         y += 1;
     }
     if rows.trend > 0 {
-        trend(buf, scene, bed, y);
-        y += 2;
+        trend::draw(buf, scene, bed, Rect::new(0, y, w, rows.trend));
+        y += rows.trend;
     }
     if rows.marks > 0 {
-        marks(buf, scene, bed, y);
+        trend::earlier(buf, scene, bed, y);
     }
-    lines::footer(buf, scene, &["n", "?"]);
+    lines::footer(buf, scene, &["n", "a", "p", "m", "e", "[ ]", "+ -", "?"]);
 }
 
 fn title(buf: &mut Buffer, scene: &Scene, standing: &Standing) {
@@ -122,17 +127,22 @@ fn title(buf: &mut Buffer, scene: &Scene, standing: &Standing) {
     lines::title(buf, scene, &(text + &since), standing.chip(scene));
 }
 
-fn lead_line(buf: &mut Buffer, scene: &Scene, standing: &Standing) {
-    let bed = standing.bed;
+fn lead_line(buf: &mut Buffer, scene: &Scene, standing: &Standing, paper: &Paper) {
+    let (bed, wide) = (standing.bed, buf.area.width);
     let lead = bed.lead.map_or("none".to_owned(), |l| l.to_string());
     let age = standing.age_ms(scene).map_or("--".into(), |ms| format!("{:.1}s", ms as f64 / 1e3));
-    let (scale, dots) = (scale(scene, bed), DOTS_PER_S[scene.ui.speed.min(2)]);
     let mut text = format!(
-        " lead {lead}  {} {age}  {} col = 1 s  {} mV high",
+        " lead {lead}  {} {age}  {} col = 1 s",
         words::state_word(standing.state),
-        dots / 2,
-        scale.span_mv
+        paper.dots_per_s / 2
     );
+    if wide >= 100 {
+        text += &format!(" ({} mm/s equiv)", paper.mm_per_s);
+    }
+    text += &format!("  {} mm/mV equiv  1 mV =|", paper.gain);
+    if !paper.fits {
+        text += " OFF SCALE";
+    }
     if let Some(rate) = bed.heart_rate.filter(|_| standing.state != BedState::Stopped) {
         text += &format!("  HR {:.0} ({})", rate.per_min, if rate.theirs { "monitor" } else { "own" });
     }
@@ -142,51 +152,67 @@ fn lead_line(buf: &mut Buffer, scene: &Scene, standing: &Standing) {
     if let Some(s) = scene.ui.held_s() {
         text += &format!("  HELD {s}s");
     }
-    put(buf, 0, 1, &text, buf.area.width, scene.palette.dim);
+    put(buf, 0, 1, &text, wide, scene.palette.dim);
+    if words::width(&text) + 14 < usize::from(wide) {
+        put_right(buf, wide - 1, 1, "not filtered", scene.palette.dim);
+    }
 }
 
-fn scale(scene: &Scene, bed: &BedView) -> Scale {
-    let zoom = 2.0_f32.powi(i32::from(scene.ui.gain));
-    Scale::fit(&bed.columns, DOTS_PER_S[scene.ui.speed.min(2)], zoom)
+/// How the trace lies on the screen's paper.
+struct Paper {
+    scale: Scale,
+    dots_per_s: u64,
+    mm_per_s: &'static str,
+    /// mm for a mV.
+    gain: f32,
+    fits: bool,
 }
 
-/// The trace, and one letter a cell under it.
-fn picture(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: Rect) {
+impl Paper {
+    /// The usual gain of 10 mm/mV, less where the trace is too high for it, and what the keys make of that.
+    fn of(scene: &Scene, columns: &[Column], width: u16, rows: u16) -> Self {
+        let cells = if width >= 110 { 20 } else { 14 };
+        let (mm_per_s, tenths) = SPEEDS[scene.ui.speed.min(2)];
+        let dots_per_s = cells * 2 * tenths / 10;
+        let at = |step: usize| Scale::paper(columns, dots_per_s, rows, cells, GAINS[step]);
+        let usual = (0..=GAIN_USUAL).rev().find(|&step| at(step).1).unwrap_or(0);
+        let step = usual.saturating_add_signed(isize::from(scene.ui.gain)).min(GAINS.len() - 1);
+        let (scale, fits) = at(step);
+        Self { scale, dots_per_s, mm_per_s, gain: GAINS[step], fits }
+    }
+}
+
+/// The trace, one letter a cell under it, and 1 mV at its left.
+fn picture(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: Rect, paper: &Paper) {
     if matches!(standing.state, BedState::Stopped | BedState::LeadOff) {
         ward::picture_or_reason(buf, scene, area, standing);
         return;
     }
     let Some(bed) = scene.bed(&standing.bed.bed) else { return };
-    let (run, scale, palette) = (scene.run(bed), scale(scene, bed), &scene.palette);
+    let (run, scale, palette) = (scene.run(bed), paper.scale, &scene.palette);
+    trace::millivolt(buf, area.x - 1, area, scale, palette.glyphs, palette.dim);
     let dim = matches!(standing.state, BedState::Paused | BedState::Noisy);
-    trace::draw(buf, area, run, scale, Motion::Sweep, palette.glyphs, |cluster| {
-        if dim { palette.dim } else { scene.cluster_style(cluster) }
-    });
+    scene.trace(buf, area, run, scale, dim);
     for (x, cluster) in trace::ribbon(run, scale, Motion::Sweep, area.width) {
         let family = scene.family(cluster);
-        put(buf, area.x + x, area.bottom(), letter(family), 1, palette.family(family));
+        let letter = words::letter(family);
+        put(buf, area.x + x, area.bottom(), letter.encode_utf8(&mut [0; 4]), 1, palette.family(family));
     }
 }
 
-fn letter(family: Family) -> &'static str {
-    match family {
-        Family::Q => "Q",
-        Family::S => "S",
-        Family::T => "T",
-        Family::P => "P",
-        Family::Baseline => "b",
-        Family::Mixed => "?",
-    }
-}
-
-fn legend(buf: &mut Buffer, scene: &Scene, y: u16) {
+/// The clusters that the trace shows, the most frequent first; those of one family are told apart by numbers.
+fn legend(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
+    let clusters = &scene.snapshot.clusters;
+    let count = |k: usize| bed.columns.iter().filter(|c| c.cluster == Some(k as u8)).count();
+    let mut shown: Vec<(usize, usize)> =
+        (0..clusters.len()).map(|k| (count(k), k)).filter(|c| c.0 > 0).collect();
+    shown.sort_by_key(|(count, k)| (std::cmp::Reverse(*count), *k));
     let mut x = 1;
-    for (i, c) in scene.snapshot.clusters.iter().enumerate() {
-        let same = |other: &&crate::snapshot::ClusterName| other.family == c.family;
-        let alike = scene.snapshot.clusters.iter().filter(same).count();
-        let number = scene.snapshot.clusters[..=i].iter().filter(same).count();
-        let number = if alike > 1 { number.to_string() } else { String::new() };
-        let text = format!("{}{number} {}", letter(c.family), words::clean(&c.name));
+    for (_, k) in shown {
+        let c = &clusters[k];
+        let alike = |upto: usize| clusters[..upto].iter().filter(|other| other.family == c.family).count();
+        let number = if alike(clusters.len()) > 1 { alike(k + 1).to_string() } else { String::new() };
+        let text = format!("{}{number} {}", words::letter(c.family), words::clean(&c.name));
         let cells = words::width(&text) as u16;
         if x + cells > buf.area.width {
             break;
@@ -194,165 +220,6 @@ fn legend(buf: &mut Buffer, scene: &Scene, y: u16) {
         put(buf, x, y, &text, cells, scene.palette.family(c.family));
         x += cells + 2;
     }
-}
-
-/// Entropy, novelty and shift against the bed's limits, a second a bar.
-fn value_rows(buf: &mut Buffer, scene: &Scene, standing: &Standing, y: u16) {
-    type Pick = fn(&Second) -> Option<f32>;
-    let bed = standing.bed;
-    let limits = bed.thresholds;
-    let rows: [(&str, Pick, Option<f32>); 3] = [
-        ("H", |s| s.entropy, limits.entropy),
-        ("novelty", |s| s.novelty, limits.novelty),
-        ("mix shift", |s| s.shift, limits.shift),
-    ];
-    let fresh = matches!(standing.state, BedState::Live | BedState::Delayed);
-    for (i, (name, pick, limit)) in rows.into_iter().enumerate() {
-        let y = y + i as u16;
-        let value = bed.seconds.last().and_then(pick).filter(|_| fresh);
-        let text = |v: Option<f32>| v.map_or("--".to_owned(), |v| format!("{v:.2}"));
-        let line = format!(" {name} {} / {}", text(value), text(limit));
-        put(buf, 0, y, &line, LEAD_CELLS - 1, scene.palette.text);
-        if standing.state != BedState::Stopped {
-            let levels: Vec<u8> = bed.seconds.iter().map(|s| trace::bar_level(pick(s), limit)).collect();
-            let area = Rect::new(LEAD_CELLS, y, buf.area.width.saturating_sub(LEAD_CELLS + 1).min(45), 1);
-            let odd = scene.now.is_some_and(|n| n.0 / 1_000 % 2 == 0);
-            ward::bars(buf, area, &levels, odd, scene.palette.glyphs, scene.palette.text);
-        }
-    }
-}
-
-fn changed(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: Rect) {
-    let (bed, palette) = (standing.bed, &scene.palette);
-    let late = !matches!(standing.state, BedState::Live | BedState::Delayed);
-    let heading = match standing.alert {
-        Some(a) => format!(
-            "WHAT CHANGED since {}  {}  {}",
-            scene.clock(a.onset),
-            words::clean(&a.evidence),
-            list::k_of_n(a)
-        ),
-        None => "CLUSTERS now against this bed's usual".into(),
-    };
-    let age = bed.finding_age_ms.map(|ms| words::span(words::signed(ms.saturating_add(scene.age_ms))));
-    let heading = match age.filter(|_| late) {
-        Some(age) => format!("LAST KNOWN, {age} old: {heading}"),
-        None => heading,
-    };
-    put(buf, area.x, area.y, &heading, area.width, palette.bold);
-    let agree = match bed.agree {
-        Some(true) => "network and surrogate: agree",
-        Some(false) => "network and surrogate: DIFFER",
-        None => "network and surrogate: --",
-    };
-    let split = (area.width / 2).min(44);
-    let rows = usize::from(area.height - 1);
-    for (i, s) in bed.shifts.iter().take(rows).enumerate() {
-        let family = scene.family(s.cluster);
-        let name = words::fit(
-            &format!("{} {}", letter(family), scene.cluster_name(s)),
-            usize::from(split.saturating_sub(20)),
-        );
-        let points = ((s.now - s.usual) * 100.0).round();
-        let text = format!("{name} {:>3.0}% {:>3.0}% {points:>+4.0}", s.now * 100.0, s.usual * 100.0);
-        put(buf, area.x, area.y + 1 + i as u16, &text, split, palette.text);
-    }
-    if bed.labels.is_empty() {
-        put(buf, area.x + split, area.y + 1, agree, area.width - split, palette.text);
-        return;
-    }
-    for (i, l) in bed.labels.iter().take(rows).enumerate() {
-        let text = format!(
-            "{} {:>4.2} {:>4.2}  {}",
-            words::fit(&l.name, 12),
-            l.network,
-            l.surrogate,
-            if agrees(&bed.labels, l) { "agree" } else { "DIFFER" }
-        );
-        put(buf, area.x + split, area.y + 1 + i as u16, &text, area.width - split, palette.text);
-    }
-}
-
-/// Network and surrogate agree on a class when within 0.10 and of the same rank.
-fn agrees(all: &[LabelView], one: &LabelView) -> bool {
-    let rank = |pick: fn(&LabelView) -> f32| all.iter().filter(|l| pick(l) > pick(one)).count();
-    (one.network - one.surrogate).abs() <= 0.10 && rank(|l| l.network) == rank(|l| l.surrogate)
-}
-
-fn signal(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
-    let words_of = |s: Signal| match s {
-        Signal::Good => "usable",
-        Signal::Noisy => "noisy",
-        Signal::Clipped => "at its limit",
-        Signal::Flat => "flat",
-        Signal::LeadOff => "off",
-        Signal::Missing => "missing",
-    };
-    let usable = bed.leads.iter().filter(|l| l.signal == Signal::Good).count();
-    let mut text = format!(" signal  {usable} of {} leads usable", bed.leads.len());
-    for l in bed.leads.iter().filter(|l| l.signal != Signal::Good) {
-        text += &format!("  {} {}", l.lead, words_of(l.signal));
-    }
-    let health = bed.health;
-    let late = format!("gaps {}  late {}", health.gaps, health.late);
-    put(buf, 0, y, &text, buf.area.width, scene.palette.text);
-    if words::width(&text) + late.len() + 4 < usize::from(buf.area.width) {
-        put_right(buf, buf.area.width - 1, y, &late, scene.palette.dim);
-    }
-}
-
-/// Entropy over 1 to 24 h: each cell shows the largest median at its left and the maximum at its right.
-fn trend(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
-    let (w, palette) = (buf.area.width, &scene.palette);
-    let hours = SPANS_H[scene.ui.span.min(SPANS_H.len() - 1)];
-    put(buf, 0, y, &format!(" H median, max {hours} h"), LEAD_CELLS - 2, palette.text);
-    let Some(now) = scene.now else { return };
-    let cells = i64::from(w.saturating_sub(LEAD_CELLS + 1).max(1));
-    let cell_ms = i64::from(hours) * 3_600_000 / cells;
-    // Cells lie on the clock, not on "now": a minute keeps its cell.
-    let last = now.0.div_euclid(cell_ms);
-    let limit = bed.thresholds.entropy;
-    let mut levels = vec![[0u8; 2]; cells as usize];
-    let place = |at: i64| usize::try_from(cells - 1 - (last - at.div_euclid(cell_ms))).ok();
-    for point in &bed.trend {
-        let Some(level) = point.at.and_then(|t| place(t.0)).and_then(|i| levels.get_mut(i)) else { continue };
-        level[0] = level[0].max(trace::bar_level(point.entropy, limit));
-        level[1] = level[1].max(trace::bar_level(point.entropy_max, limit));
-    }
-    for (i, [median, max]) in levels.iter().enumerate() {
-        let glyph = trace::bar_glyph(*median, *max, palette.glyphs);
-        put(buf, LEAD_CELLS + i as u16, y, glyph.encode_utf8(&mut [0; 4]), 1, palette.text);
-    }
-    for quarter in 0..5 {
-        let x = LEAD_CELLS + (quarter * (cells - 1) / 4) as u16;
-        let at = contract::UtcMs(now.0 - i64::from(hours) * 3_600_000 * (4 - quarter) / 4);
-        let text = scene.clock_min(at);
-        put(buf, x.min(w.saturating_sub(6)), y + 1, &text, 5, palette.dim);
-    }
-    for mark in &bed.marks {
-        if let Some(i) = place(mark.at.0).filter(|i| *i < levels.len()) {
-            let letter = words::clean(&mark.letter.to_string());
-            put(buf, LEAD_CELLS + i as u16, y, &letter, 1, palette.bold);
-        }
-    }
-}
-
-fn marks(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
-    let ended: Vec<String> = scene
-        .snapshot
-        .alerts
-        .iter()
-        .filter(|a| a.ended.is_some() && a.bed.as_ref() == Some(&bed.bed))
-        .map(|a| format!("{} {}", scene.clock_min(a.onset), words::code_words(a.code, 0)))
-        .collect();
-    let set =
-        bed.marks.iter().rev().take(3).map(|m| format!("{} {} {}", scene.clock_min(m.at), m.letter, m.note));
-    let mut parts = Vec::new();
-    if !ended.is_empty() {
-        parts.push(format!("ended unseen: {}", ended.join(" | ")));
-    }
-    parts.extend(set.map(|m| format!("mark {m}")));
-    put(buf, 1, y, &parts.join("   "), buf.area.width.saturating_sub(1), scene.palette.text);
 }
 
 #[cfg(test)]
@@ -377,12 +244,5 @@ mod tests {
                 assert!(height < 4 || r.trace >= 4);
             }
         }
-    }
-
-    #[test]
-    fn agreement_needs_value_and_rank() {
-        let label = |network, surrogate| LabelView { name: "x".into(), network, surrogate };
-        let all = [label(0.41, 0.38), label(0.22, 0.05), label(0.09, 0.11)];
-        assert_eq!(all.each_ref().map(|l| agrees(&all, l)), [true, false, false]);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
         y += 1;
     }
     y += 1;
-    let head = "bed      data      last     rate     lag     gaps  late  refused  learnt";
+    let head = "bed      data      last     rate     lag     gaps  late  refused  blind/h  learnt";
     put(buf, 1, y, head, w, palette.dim);
     let rows = usize::from(h.saturating_sub(y + 3));
     let first = (scene.ui.line + 1).saturating_sub(rows.max(1)).min(standings.len().saturating_sub(1));
@@ -77,14 +77,7 @@ fn node_lines(scene: &Scene) -> Vec<(String, String)> {
         out.push((format!("sink {name}"), state.to_owned()));
     }
     out.extend(scene.troubles().into_iter().map(|t| ("TROUBLE".to_owned(), t)));
-    let look = scene.ui.look;
-    let depth = match look.depth {
-        super::Depth::True => "24-bit colour",
-        super::Depth::Indexed => "256 colours",
-        super::Depth::Named => "16 colours",
-        super::Depth::None => "no colour",
-    };
-    out.push(("this view".into(), format!("theme {}   {depth}", look.theme.name())));
+    out.push(("this view".into(), this_view(scene)));
     out
 }
 
@@ -96,12 +89,39 @@ fn bed_line(scene: &Scene, s: &Standing) -> String {
     let [have, need] = bed.learnt_s;
     let health = bed.health;
     format!(
-        "{} {:<9} {last:>7}  {rate:>7}  {lag:>7}  {:>5} {:>5}  {:>6}   {}",
+        "{} {:<9} {last:>7}  {rate:>7}  {lag:>7}  {:>5} {:>5}  {:>6}  {:>7}   {}",
         words::fit(&bed.label, 8),
         words::state_word(s.state),
         health.gaps,
         health.late,
         health.refused,
+        blind(scene, bed),
         if have >= need { "all".into() } else { format!("{have} of {need} s") },
+    )
+}
+
+/// Minutes of the last hour without a verdict.
+fn blind(scene: &Scene, bed: &crate::snapshot::BedView) -> String {
+    let recent = |at: contract::UtcMs| scene.since_ms(at) < 3_600_000;
+    let seconds = bed.trend.iter().filter(|p| p.at.is_some_and(recent)).map(|p| u32::from(p.blind_s));
+    format!("{} min", seconds.sum::<u32>() / 60)
+}
+
+fn this_view(scene: &Scene) -> String {
+    let look = scene.ui.affordable_look();
+    let depth = match look.depth {
+        super::Depth::True => "24-bit colour",
+        super::Depth::Indexed => "256 colours",
+        super::Depth::Named => "16 colours",
+        super::Depth::None => "no colour",
+    };
+    let link = scene.ui.link;
+    format!(
+        "{} fps   {:.1} kB/s   skipped frames {}   late at most {} ms   theme {}   {depth}",
+        link.fps,
+        link.bytes_per_s as f64 / 1e3,
+        link.skipped,
+        link.late_ms,
+        look.theme.name()
     )
 }

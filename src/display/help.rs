@@ -1,6 +1,6 @@
 //! Help: the table of keys and what marks and bars mean.
 
-use super::keys;
+use super::keys::{self, Role};
 use super::lines;
 use super::scene::{Scene, put};
 use super::words;
@@ -20,13 +20,18 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let palette = &scene.palette;
     lines::title(buf, scene, " KEYS", palette.bold);
     let columns = (w / 40).clamp(1, 3);
-    let rows = keys::TABLE.len().div_ceil(usize::from(columns)) as u16;
-    for (i, key) in keys::TABLE.iter().enumerate() {
+    let bound: Vec<_> = keys::bound(scene.ui.operator.is_some()).collect();
+    let rows = bound.len().div_ceil(usize::from(columns)) as u16;
+    for (i, key) in bound.into_iter().enumerate() {
         let (column, row) = (i as u16 / rows, i as u16 % rows);
         let (x, y) = (1 + column * 40, 2 + row);
         if y + 2 < h {
             put(buf, x, y, key.shown, 10, palette.bold);
             put(buf, x + 10, y, key.text, 29, palette.text);
+            let risky = key.role == Role::Operator && columns == 1 && w >= 80;
+            if risky {
+                put(buf, x + 40, y, key.guard, w, palette.dim);
+            }
         }
     }
     for (i, text) in MARKS.iter().enumerate() {

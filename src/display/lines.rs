@@ -2,8 +2,10 @@
 
 use super::keys;
 use super::scene::{SILENT_MS, Scene, put, put_right};
+use super::ui::Bell;
 use super::words;
-use crate::snapshot::AlertView;
+use super::writer::Economy;
+use crate::snapshot::{AlertView, BedState};
 use contract::Level;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,6 +13,8 @@ use ratatui::style::Style;
 
 /// A piece of a line.
 type Piece = (String, Style);
+/// A bed's first finding, and how many more it has.
+type Look<'a> = (&'a AlertView, usize);
 
 fn clock_and_beat(scene: &Scene) -> String {
     let clock = scene.now.map_or_else(|| "--:--:--".into(), |now| scene.clock(now));
@@ -40,7 +44,12 @@ fn counts(scene: &Scene) -> String {
 pub(super) fn banner(scene: &Scene) -> Option<String> {
     if scene.age_ms > SILENT_MS {
         let age = words::span(words::signed(scene.age_ms));
-        return Some(format!(" WARDBEAT DAEMON SILENT for {age}: this screen is not watching"));
+        let why = scene
+            .troubles()
+            .into_iter()
+            .find(|t| t.starts_with("this screen"))
+            .unwrap_or_else(|| "this screen is not watching".into());
+        return Some(format!(" WARDBEAT DAEMON SILENT for {age}: {why}"));
     }
     let trouble = scene.troubles();
     let first = trouble.first()?;
@@ -65,15 +74,7 @@ pub(super) fn header(buf: &mut Buffer, scene: &Scene, page: Option<(usize, usize
     if let Some((at, of)) = page {
         left += &format!("  page {at}/{of}");
     }
-    let mut right = Vec::new();
-    if let Some(s) = scene.ui.held_s() {
-        right.push(format!("HELD {s}s"));
-    }
-    if let Some(fps) = scene.ui.slow_fps {
-        right.push(format!("{fps} fps"));
-    }
-    right.push(if scene.ui.bell { "BELL ALERTS".into() } else { "BELL OFF".into() });
-    let right = right.join("  ");
+    let right = right_words(scene, wide >= 100);
     let right_x = clock_x.saturating_sub(right.len() as u16 + 1);
     put(buf, right_x, 0, &right, clock_x.saturating_sub(right_x), scene.palette.dim);
     put(buf, 0, 0, &left, right_x.saturating_sub(1), scene.palette.bold);
@@ -84,6 +85,29 @@ pub(super) fn header(buf: &mut Buffer, scene: &Scene, page: Option<(usize, usize
         let text = format!("not watched: {}", labels.join(" "));
         put(buf, used, 0, &text, right_x.saturating_sub(used + 1), scene.palette.dim);
     }
+}
+
+/// What this screen itself is at: held, slowed, bell, operator.
+fn right_words(scene: &Scene, wide: bool) -> String {
+    let (link, mut right) = (scene.ui.link, Vec::new());
+    if let Some(s) = scene.ui.held_s() {
+        right.push(format!("HELD {s}s"));
+    }
+    if let Some(s) = link.slow_s {
+        right.push(format!("SLOW LINK, picture up to {s} s old"));
+    } else if link.slowed {
+        right.push(match link.economy {
+            Economy::None => format!("{} fps", link.fps),
+            Economy::Depth => "256 colours".into(),
+            Economy::Clusters => "plain traces".into(),
+            Economy::Traces => "text only".into(),
+        });
+    }
+    right.push(scene.ui.bell.words().into());
+    if let Some(name) = scene.ui.operator.as_ref().filter(|_| wide) {
+        right.push(format!("operator {}", words::cut(name, 12)));
+    }
+    right.join("  ")
 }
 
 /// The title line of the other views: a title, or the banner, and the clock.
@@ -98,7 +122,22 @@ pub(super) fn title(buf: &mut Buffer, scene: &Scene, text: &str, style: Style) {
         }
         None => (text.to_owned(), style, scene.palette.bold),
     };
-    put(buf, 0, 0, &text, clock_x.saturating_sub(1), style);
+    // A bell that is off and a slow link are never out of sight; beds that are paused, where there is room.
+    let must = scene.ui.bell == Bell::Off || scene.ui.link.slow_s.is_some() || wide >= 100;
+    let mut told = if must { vec![right_words(scene, wide >= 120)] } else { Vec::new() };
+    let standings = scene.standings();
+    let paused = standings.iter().filter(|s| s.state == BedState::Paused);
+    let paused: Vec<String> = paused.map(|s| words::cut(&s.bed.label, 4)).collect();
+    let paused = format!("= {}", words::cut(&paused.join(" "), 12));
+    let used = words::width(&text) + told.iter().map(|t| t.len() + 2).sum::<usize>() + paused.len() + 3;
+    if paused.len() > 2 && used < usize::from(clock_x) {
+        told.insert(0, paused);
+    }
+    let told = told.join("  ");
+    let told_x = clock_x.saturating_sub(words::width(&told) as u16 + 2);
+    let end = if told.is_empty() { clock_x } else { told_x };
+    put(buf, 0, 0, &text, end.saturating_sub(1), style);
+    put(buf, told_x, 0, &told, clock_x.saturating_sub(told_x + 1), clock_style);
     put(buf, clock_x, 0, &clock, wide, clock_style);
 }
 
@@ -114,13 +153,14 @@ fn unwatched(scene: &Scene) -> Vec<(String, String, Style)> {
 }
 
 /// One open finding in words, 0 = as short as can be, 2 = full.
-fn look_text(scene: &Scene, a: &AlertView, length: usize) -> String {
+fn look_text(scene: &Scene, (a, more): Look, length: usize) -> String {
     let (label, mark) = (words::cut(&a.label, 8), words::level_mark(a.level));
     if length == 0 {
         return format!("{label} {mark}");
     }
+    let more = if more > 0 { format!(" (+{more} more)") } else { String::new() };
     let stopped = a.bed.as_ref().and_then(|id| scene.bed(id)).is_some_and(|b| !scene.standing(b).watched());
-    let mut text = format!("{label} {mark} {}", words::code_words(a.code, length - 1));
+    let mut text = format!("{label} {mark} {}{more}", words::code_words(a.code, length - 1));
     if length > 1 {
         text += &a.k_of_n.map_or_else(String::new, |[k, n]| format!("  {k} of last {n} s"));
     }
@@ -129,7 +169,7 @@ fn look_text(scene: &Scene, a: &AlertView, length: usize) -> String {
         text += if length > 1 { " open when data stopped" } else { " (stopped)" };
     }
     if a.silent {
-        text += " (silent)";
+        text += " (review only)";
     }
     if let Some((who, at)) = &a.seen {
         text += &format!(" seen {} {}", words::cut(who, 8), scene.clock_min(*at));
@@ -146,24 +186,24 @@ fn look_style(scene: &Scene, a: &AlertView) -> Style {
 }
 
 /// All open findings on one line: in full if they fit, else shorter, at last by bed and mark only.
-pub(super) fn look_pieces(scene: &Scene, looks: &[&AlertView], cells: usize) -> Vec<Piece> {
+pub(super) fn look_pieces(scene: &Scene, looks: &[Look], cells: usize) -> Vec<Piece> {
     let lengths: [&dyn Fn(usize) -> usize; 4] = [&|_| 2, &|i| if i == 0 { 2 } else { 1 }, &|_| 1, &|_| 0];
     for length in lengths {
         let pieces: Vec<Piece> = looks
             .iter()
             .enumerate()
-            .map(|(i, a)| (look_text(scene, a, length(i)), look_style(scene, a)))
+            .map(|(i, look)| (look_text(scene, *look, length(i)), look_style(scene, look.0)))
             .collect();
         if joined(&pieces) <= cells {
             return pieces;
         }
     }
-    let crowd = |a: &&AlertView| format!("{}{}", words::cut(&a.label, 8), words::level_mark(a.level));
+    let crowd = |(a, _): &Look| format!("{}{}", words::cut(&a.label, 8), words::level_mark(a.level));
     let crowd = looks.iter().map(crowd).collect::<Vec<String>>().join(" ");
     if words::width(&crowd) <= cells {
-        return vec![(crowd, looks.first().map_or_else(Style::new, |a| look_style(scene, a)))];
+        return vec![(crowd, looks.first().map_or_else(Style::new, |look| look_style(scene, look.0)))];
     }
-    let short = looks.iter().map(|a| (look_text(scene, a, 0), look_style(scene, a))).collect();
+    let short = looks.iter().map(|look| (look_text(scene, *look, 0), look_style(scene, look.0))).collect();
     fit_pieces(short, cells)
 }
 
@@ -198,7 +238,7 @@ fn put_pieces(buf: &mut Buffer, x: u16, y: u16, pieces: &[Piece], dim: Style) {
 
 /// The open findings in `rows` lines, one each where there is room.
 fn look_lines(buf: &mut Buffer, scene: &Scene, area: Rect, lead: &str) {
-    let looks = scene.looks();
+    let looks = scene.looks_by_bed();
     let (rows, lead_cells) = (usize::from(area.height), lead.len() as u16);
     let cells = usize::from(area.width.saturating_sub(lead_cells));
     if rows == 0 {
@@ -225,7 +265,7 @@ pub(super) fn strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
     }
     let area = area.intersection(buf.area);
     look_lines(buf, scene, Rect { height: area.height - 2, ..area }, " LOOK  ");
-    let looks = scene.looks().len().clamp(1, usize::from(area.height - 2)) as u16;
+    let looks = scene.looks_by_bed().len().clamp(1, usize::from(area.height - 2)) as u16;
     let lost: Vec<Piece> =
         unwatched(scene).into_iter().map(|(l, t, _)| (format!("{l} {t}"), scene.palette.text)).collect();
     if !lost.is_empty() {
@@ -234,7 +274,7 @@ pub(super) fn strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
         let cells = usize::from(area.width.saturating_sub(14));
         put_pieces(buf, 14, y, &fit_pieces(lost, cells), scene.palette.dim);
     }
-    footer(buf, scene, &["n", "l", "?"]);
+    footer(buf, scene, &["n", "a", "l", "?"]);
 }
 
 /// The strip on large screens: two columns.
@@ -266,7 +306,7 @@ pub(super) fn wide_strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
         put(buf, split, y, label, 8, palette.bold);
         put(buf, split + words::width(label) as u16 + 1, y, text, area.width - split, *chip);
     }
-    footer(buf, scene, &["n", "l", "?"]);
+    footer(buf, scene, &["n", "Enter", "a", "p", "m", "l", "d", "?"]);
 }
 
 fn ended_text(scene: &Scene, a: &AlertView) -> String {
@@ -278,22 +318,35 @@ fn ended_text(scene: &Scene, a: &AlertView) -> String {
 /// The last line: what is being typed, or what this screen is not, and the keys.
 pub(super) fn footer(buf: &mut Buffer, scene: &Scene, wanted: &[&str]) {
     let (wide, y) = (buf.area.width, buf.area.height.saturating_sub(1));
-    let text = if scene.ui.leaving {
-        " Leave this screen? y = leave, any other key = stay".to_owned()
+    let palette = &scene.palette;
+    let room = usize::from(wide).saturating_sub(if wide < 60 { 0 } else { words::NOT_AN_ALARM.len() + 3 });
+    let hints = keys::footer(wanted, scene.ui.operator.is_some(), room);
+    let (text, style) = if scene.ui.leaving {
+        ("Leave this screen? y = leave, any other key = stay".to_owned(), palette.bold)
+    } else if let Some((text, urgent)) = scene.ui.asks.line() {
+        (text, if urgent { palette.banner } else { palette.bold })
+    } else if scene.ui.filtering {
+        (
+            format!("show beds: {}_  (Enter keeps, Esc shows all)", words::clean(&scene.ui.filter)),
+            palette.bold,
+        )
     } else if !scene.ui.typed.is_empty() {
-        format!(" go to bed {}_  (Enter opens, Esc drops)", scene.ui.typed)
+        (format!("go to bed {}_  (Enter opens, Esc drops)", scene.ui.typed), palette.bold)
+    } else if wide < 60 {
+        (hints, palette.dim)
     } else {
-        format!(" {}  {}", words::NOT_AN_ALARM, keys::footer(wanted))
+        (format!("{}  {hints}", words::NOT_AN_ALARM), palette.dim)
     };
-    put(buf, 0, y, &text, wide, if scene.ui.leaving { scene.palette.bold } else { scene.palette.dim });
+    let indent = u16::from(wide >= 60);
+    put(buf, indent, y, &text, wide.saturating_sub(indent), style);
 }
 
 /// In views other than the ward: unseen ALERTs of any bed but `shown`, on the line above the footer.
 pub(super) fn elsewhere(buf: &mut Buffer, scene: &Scene, shown: Option<&contract::BedId>) -> bool {
-    let looks: Vec<&AlertView> = scene
-        .looks()
+    let looks: Vec<Look> = scene
+        .looks_by_bed()
         .into_iter()
-        .filter(|a| {
+        .filter(|(a, _)| {
             a.level == Level::Alert && a.seen.is_none() && (shown.is_none() || a.bed.as_ref() != shown)
         })
         .collect();

@@ -4,12 +4,15 @@
 //! frames a second until somebody leaves ([`run`]). Sweeps stay in place, colours are the clusters' families, and
 //! everything that is dead looks dead.
 //! What it never does: read a clock, reach the pipeline or the daemon, change a bed, say what is not in the snapshot.
-//! Door: [`run`] with a [`Feed`]; [`picture`], [`view`] and [`screen_svg`] for pictures.
+//! Door: [`run`] with a [`Feed`]; [`picture`], [`view`] and [`screen_svg`] for pictures; [`manual`] for the keys.
 //! Who calls it: `cli` (`demo`, `run --tui`, `watch`).
 
 #![allow(clippy::format_push_string)] // Lines are short; `write!` would ignore a result at each of them.
 
+mod asks;
 mod bed;
+mod changed;
+mod export;
 mod health;
 mod help;
 mod keys;
@@ -17,19 +20,26 @@ mod layout;
 mod lines;
 mod list;
 mod narrow;
+mod navigate;
 mod scene;
 mod screen;
 mod svg;
 mod theme;
 mod trace;
+mod trend;
+mod tty;
 mod ui;
 mod ward;
 mod words;
 mod writer;
 
-pub use screen::{Ended, Feed, Options, ScreenError, picture, restore, run};
+pub use asks::Wish;
+pub use export::Export;
+pub use keys::manual;
+pub use screen::{Ended, Feed, Options, ScreenError, picture, run};
 pub use svg::screen_svg;
 pub use theme::{Depth, Glyphs, Look, Theme};
+pub use tty::restore;
 pub use ui::{Action, Ui};
 
 use crate::snapshot::Snapshot;
@@ -46,7 +56,7 @@ pub fn view(snapshot: &Snapshot, ui: &Ui, age_ms: u64, size: (u16, u16)) -> Buff
     if buf.area.is_empty() {
         return buf;
     }
-    let scene = scene::Scene::new(snapshot, ui, age_ms, theme::Palette::new(ui.look));
+    let scene = scene::Scene::new(snapshot, ui, age_ms, theme::Palette::new(ui.affordable_look()));
     if size.0 < 40 || size.1 < 12 {
         narrow::line(&mut buf, &scene);
         return buf;

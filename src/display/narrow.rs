@@ -2,6 +2,7 @@
 
 use super::lines;
 use super::scene::{Scene, Standing, put, put_right};
+use super::ui::Bell;
 use super::ward;
 use super::words;
 use crate::snapshot::BedState;
@@ -65,7 +66,10 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
         ward::picture_or_reason(buf, scene, Rect::new(x, y, w.saturating_sub(x), 1), s);
     }
     put(buf, 0, h.saturating_sub(2), "Not an alarm system", w, palette.dim);
-    put(buf, 0, h.saturating_sub(1), &super::keys::footer(&["n", "Enter", "?"]), w, palette.dim);
+    if scene.ui.bell == Bell::Off {
+        put_right(buf, w, h.saturating_sub(2), "BELL OFF", palette.bold);
+    }
+    lines::footer(buf, scene, &["n", "a", "Enter", "?"]);
 }
 
 fn row(buf: &mut Buffer, scene: &Scene, s: &Standing, y: u16) {

@@ -1,12 +1,14 @@
 //! What one frame draws from: the snapshot, the screen's own state, and what follows from both about each bed.
 
 use super::theme::Palette;
-use super::trace::Run;
+use super::trace::{self, Motion, Run, Scale};
 use super::ui::Ui;
 use super::words;
+use super::writer::Economy;
 use crate::snapshot::{AlertView, BedState, BedView, Family, Snapshot};
 use contract::{AlertClass, BedId, Level, Mode, UtcMs};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 /// No snapshot for this long: a banner over the whole screen.
@@ -91,6 +93,18 @@ impl<'a> Scene<'a> {
         open
     }
 
+    /// The same with one finding a bed, its first, and how many more the bed has.
+    pub fn looks_by_bed(&self) -> Vec<(&'a AlertView, usize)> {
+        let mut out: Vec<(&AlertView, usize)> = Vec::new();
+        for look in self.looks() {
+            match out.iter_mut().find(|(first, _)| first.bed == look.bed) {
+                Some((_, more)) => *more += 1,
+                None => out.push((look, 0)),
+            }
+        }
+        out
+    }
+
     /// Findings that ended before anybody had seen them.
     pub fn ended_unseen(&self) -> Vec<&'a AlertView> {
         let ended = |a: &&AlertView| a.ended.is_some() && a.seen.is_none() && a.class == AlertClass::Analysis;
@@ -121,6 +135,24 @@ impl<'a> Scene<'a> {
     /// Style of a trace cell by its cluster.
     pub fn cluster_style(&self, cluster: Option<u8>) -> Style {
         cluster.map_or(self.palette.dim, |c| self.palette.family(self.family(c)))
+    }
+
+    /// Draws a sweeping trace, in so far as the link to the terminal carries it.
+    pub fn trace(&self, buf: &mut Buffer, area: Rect, run: Run, scale: Scale, dim: bool) {
+        let economy = self.ui.link.economy;
+        if economy >= Economy::Traces {
+            let y = area.y + area.height / 2;
+            return put(buf, area.x, y, "  trace left out: slow link", area.width, self.palette.dim);
+        }
+        trace::draw(buf, area, run, scale, Motion::Sweep, self.palette.glyphs, |cluster| {
+            if dim {
+                self.palette.dim
+            } else if economy >= Economy::Clusters {
+                self.palette.text
+            } else {
+                self.cluster_style(cluster)
+            }
+        });
     }
 
     /// The run of trace columns that the screen shows now: held pictures stand, others follow the smooth sweep.
@@ -174,9 +206,10 @@ impl Standing<'_> {
     /// What, in plain words; `length` 0 short to 2 long.
     pub fn what(&self, scene: &Scene, length: usize) -> String {
         match self.state {
-            BedState::Live => {
-                self.alert.map_or_else(String::new, |a| words::code_words(a.code, length).into())
-            }
+            // A lead that is out while others serve is told here: the bed is watched, but not by all of its leads.
+            BedState::Live => self
+                .alert
+                .map_or_else(|| self.bed.state_detail.clone(), |a| words::code_words(a.code, length).into()),
             BedState::Delayed => {
                 let age =
                     self.age_ms(scene).map_or_else(|| "late".into(), |ms| format!("{} old", words::span(ms)));

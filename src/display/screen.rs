@@ -1,42 +1,49 @@
-//! The loop that shows snapshots on a terminal until somebody leaves, and gives the terminal back on every way out.
+//! The loop that shows snapshots on a terminal until somebody leaves.
 
+use super::asks::Wish;
+use super::export::{Export, Exporter};
 use super::theme::Look;
-use super::ui::{Action, Ui};
+use super::tty::Open;
+use super::ui::{Action, Bell, Link, Ui};
 use super::words;
 use super::writer::{Governor, Writer};
 use super::{screen_svg, view};
-use crate::snapshot::Snapshot;
-use contract::MonoMs;
+use crate::snapshot::{BedState, Snapshot};
+use contract::{BedId, MonoMs};
 use crossterm::event::{self as input, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
 use jiff::tz::TimeZone;
 use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::thread::ThreadId;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Alternate screen, cleared, no cursor.
-const ENTER: &[u8] = b"\x1b[?1049h\x1b[0m\x1b[2J\x1b[?25l";
-/// The reverse, also after a frame cut in half.
-const LEAVE: &[u8] = b"\x18\x1b[?2026l\x1b[0m\x1b[?25h\x1b[?1049l";
 /// A resize is drawn when the size has stood still for this long.
 const RESIZE_MS: u64 = 50;
 /// The bell rings at most this often, and again this long after while an ALERT is unseen.
 const BELL_MS: [u64; 2] = [10_000, 60_000];
 /// A whole frame is drawn before the link is asked to carry the next one; at leaving we wait this long for it.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Frames a second: the ward, one bed, and where nothing moves.
+const FPS: [u32; 3] = [10, 15, 1];
+/// A frame that took so long to write says that the picture was old, and for how long it is said.
+const SLOW_MS: u64 = 2_000;
+const SLOW_TOLD_MS: u64 = 30_000;
 
 /// How the screen opens.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Theme, colours and glyphs; see [`Look::from_environment`].
     pub look: Look,
-    /// The site's time zone as an IANA name; `None` = the machine's own.
+    /// The site's time zone as an IANA name; `None` = what the snapshot says, until then the machine's own.
     pub zone: Option<String>,
+    /// Who may acknowledge, pause, mark and relearn here; `None` = nobody, and no such key is bound.
+    pub operator: Option<String>,
+    /// Ctrl-Z stops this process; not where the daemon lives in it.
+    pub suspend: bool,
 }
 
 /// What the screen gets from outside: it owns no clock and knows no daemon.
@@ -47,8 +54,15 @@ pub trait Feed {
     fn now(&self) -> MonoMs;
     /// Whether the screen should end (SIGTERM, end of the demo).
     fn closing(&mut self) -> bool;
-    /// Somebody asked for something.
-    fn act(&mut self, action: Action);
+    /// The operator asks something of a bed; `id` counts what was asked.
+    fn ask(&mut self, id: u64, bed: &BedId, wish: Wish);
+    /// What was refused since the last call, and why. What is done shows in the snapshot.
+    fn refused(&mut self) -> Vec<(u64, String)>;
+    /// Writes the files of an exported strip; says where.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn save(&mut self, export: &Export) -> Result<String, String>;
 }
 
 /// Why the screen ended.
@@ -71,75 +85,6 @@ pub enum ScreenError {
     Zone(String, String),
 }
 
-static ACTIVE: AtomicBool = AtomicBool::new(false);
-static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
-static LAST_WORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static HOOK: Once = Once::new();
-
-/// Gives the terminal back, once, whoever calls it; nothing happens where no screen is open.
-pub fn restore() {
-    if !ACTIVE.swap(false, Ordering::SeqCst) {
-        return;
-    }
-    let mut out = std::io::stdout();
-    // Nothing is left to do if the terminal is gone.
-    let _ = out.write_all(LEAVE).and_then(|()| out.flush());
-    let _ = terminal::disable_raw_mode();
-    for words in LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        let _ = writeln!(std::io::stderr(), "{words}");
-    }
-}
-
-/// A panic in the screen's thread gives the terminal back before it is told; one elsewhere is told after the screen.
-fn install_hook() {
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if ACTIVE.load(Ordering::SeqCst) && !owns_screen() {
-                keep_for_later(&panic.to_string());
-                return;
-            }
-            restore();
-            before(panic);
-        }));
-    });
-}
-
-fn owns_screen() -> bool {
-    *OWNER.lock().unwrap_or_else(PoisonError::into_inner) == Some(std::thread::current().id())
-}
-
-fn keep_for_later(panic: &str) {
-    let name = std::thread::current().name().unwrap_or("unnamed").to_owned();
-    let mut words = LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
-    // The first ones tell most; a thread that panics again and again must not fill the memory.
-    words.truncate(100);
-    words.push(format!("thread {name}: {panic}"));
-}
-
-/// The open terminal; dropping it gives it back.
-struct Open;
-
-impl Open {
-    fn new() -> std::io::Result<Self> {
-        install_hook();
-        *OWNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current().id());
-        terminal::enable_raw_mode()?;
-        ACTIVE.store(true, Ordering::SeqCst);
-        let open = Self;
-        let mut out = std::io::stdout();
-        out.write_all(ENTER)?;
-        out.flush()?;
-        Ok(open)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        restore();
-    }
-}
-
 /// The site's time zone.
 fn zone(options: &Options) -> Result<TimeZone, ScreenError> {
     let zone = match &options.zone {
@@ -149,14 +94,28 @@ fn zone(options: &Options) -> Result<TimeZone, ScreenError> {
     Ok(zone)
 }
 
-/// One picture of the ward without a terminal, as an SVG document.
+/// One picture of the ward without a terminal, as an SVG document, after these keys were pressed (a line feed is Enter).
 ///
 /// # Errors
 /// [`ScreenError`] if the time zone is unknown.
-pub fn picture(snapshot: &Snapshot, options: &Options, size: (u16, u16)) -> Result<String, ScreenError> {
-    let mut ui = Ui::new(options.look, zone(options)?);
-    ui.advance(snapshot, MonoMs(1_000));
-    Ok(screen_svg(&view(snapshot, &ui, 0, size), options.look))
+pub fn picture(
+    snapshot: &Snapshot,
+    options: &Options,
+    size: (u16, u16),
+    keys: &str,
+) -> Result<String, ScreenError> {
+    let zoned =
+        Options { zone: options.zone.clone().or(Some(snapshot.node.timezone.clone())), ..options.clone() };
+    let zone = zone(&zoned).or_else(|_| zone(options))?;
+    let (snapshot, now) = (Arc::new(snapshot.clone()), MonoMs(1_000));
+    let mut ui = Ui::new(options.look, zone).for_operator(options.operator.clone());
+    ui.advance(&snapshot, now);
+    for key in keys.chars() {
+        let code = if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) };
+        ui.press(code, &snapshot, size);
+    }
+    ui.advance(&snapshot, now);
+    Ok(screen_svg(&view(&snapshot, &ui, 0, size), ui.affordable_look()))
 }
 
 /// Shows the ward until somebody leaves or the feed closes. Blocks; call it on the main thread.
@@ -167,9 +126,10 @@ pub fn run(options: &Options, feed: &mut impl Feed) -> Result<Ended, ScreenError
     let zone = zone(options)?;
     let open = Open::new()?;
     let writer = Writer::start(std::io::stdout())?;
-    let mut screen =
-        Screen::new(Ui::new(options.look, zone), terminal::size().unwrap_or((80, 24)), feed.now());
-    let ended = screen.show(feed, &writer);
+    let ui = Ui::new(options.look, zone).for_operator(options.operator.clone());
+    let mut screen = Screen::new(ui, terminal::size().unwrap_or((80, 24)), feed.now());
+    screen.follow_zone = options.zone.is_none();
+    let ended = screen.show(feed, &writer, options.suspend.then_some(&open));
     writer.close(PATIENCE);
     drop(open);
     if let Some(now) = screen.snapshot.now {
@@ -190,6 +150,17 @@ struct Screen {
     governor: Governor,
     rang: Option<MonoMs>,
     next_frame: MonoMs,
+    /// The site's zone comes with the snapshot.
+    follow_zone: bool,
+    exporter: Exporter,
+    /// When the frame that is being written was given to the writer.
+    put_at: Option<MonoMs>,
+    /// A frame took this long to write, and when that was seen.
+    slow: Option<(u64, MonoMs)>,
+    skipped: u64,
+    /// The loop's largest lateness since the last look at it.
+    late_ms: u64,
+    suspend: bool,
 }
 
 impl Screen {
@@ -204,10 +175,17 @@ impl Screen {
             governor: Governor::new(),
             rang: None,
             next_frame: now,
+            follow_zone: false,
+            exporter: Exporter::default(),
+            put_at: None,
+            slow: None,
+            skipped: 0,
+            late_ms: 0,
+            suspend: false,
         }
     }
 
-    fn show(&mut self, feed: &mut impl Feed, writer: &Writer) -> std::io::Result<Ended> {
+    fn show(&mut self, feed: &mut impl Feed, writer: &Writer, open: Option<&Open>) -> std::io::Result<Ended> {
         loop {
             if feed.closing() {
                 return Ok(Ended::Closed);
@@ -217,45 +195,113 @@ impl Screen {
             }
             let wait = self.next_frame.since(feed.now()).min(100);
             if input::poll(Duration::from_millis(wait))? && self.heard(&input::read()?, feed) {
-                feed.act(Action::Leave);
                 return Ok(Ended::Left);
+            }
+            if let Some(open) = open.filter(|_| std::mem::take(&mut self.suspend)) {
+                self.sleep(open, feed, writer)?;
             }
             let now = feed.now();
             if now < self.next_frame {
                 continue;
             }
-            self.next_frame = now.after(1_000 / u64::from(self.governor.fps()));
+            self.late_ms = self.late_ms.max(now.since(self.next_frame));
+            self.next_frame = now.after(1_000 / u64::from(self.governor.fps(self.full_fps())));
             self.receive(feed, now);
-            if writer.idle() {
+            self.export(feed);
+            if self.written(writer, now) {
                 let frame = self.frame(now);
                 self.governor.note(frame.len(), now);
+                self.put_at = Some(now);
                 writer.put(frame);
+            } else {
+                self.skipped += 1;
             }
         }
     }
 
+    fn full_fps(&self) -> u32 {
+        let moves = |state| !matches!(state, BedState::Stopped | BedState::LeadOff);
+        let still = !self.snapshot.beds.iter().any(|b| moves(b.state));
+        FPS[if still { 2 } else { usize::from(self.ui.shows_bed()) }]
+    }
+
+    /// Whether the last frame is out; notes how long that took.
+    fn written(&mut self, writer: &Writer, now: MonoMs) -> bool {
+        let idle = writer.idle();
+        if let Some(at) = self.put_at.filter(|_| idle) {
+            self.put_at = None;
+            let took = now.since(at);
+            if took >= SLOW_MS {
+                self.slow = Some((took, now));
+            }
+        }
+        idle
+    }
+
+    /// Ctrl-Z: the terminal goes back to the shell until somebody continues this process.
+    fn sleep(&mut self, open: &Open, feed: &impl Feed, writer: &Writer) -> std::io::Result<()> {
+        let until = feed.now().after(PATIENCE.as_millis() as u64);
+        while !writer.idle() && feed.now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        open.suspend()?;
+        self.size = terminal::size().unwrap_or(self.size);
+        (self.shown, self.next_frame, self.put_at) = (None, feed.now(), None);
+        Ok(())
+    }
+
     fn receive(&mut self, feed: &mut impl Feed, now: MonoMs) {
-        if let Some(latest) =
-            feed.latest().filter(|s| s.beat != self.snapshot.beat || s.now != self.snapshot.now)
-        {
-            self.snapshot = latest;
+        for (id, why) in feed.refused() {
+            self.ui.asks.refused(id, &why);
+        }
+        if let Some(Action::Ask { id, bed, wish }) = self.ui.due() {
+            feed.ask(id, &bed, wish);
+        }
+        let Some(latest) = feed.latest() else { return };
+        if latest.beat != self.snapshot.beat || latest.now != self.snapshot.now {
             self.fresh_at = now;
         }
+        if self.follow_zone && latest.node.timezone != self.snapshot.node.timezone {
+            // An unknown name leaves the zone as it is.
+            self.ui.zone = TimeZone::get(&latest.node.timezone).unwrap_or_else(|_| self.ui.zone.clone());
+        }
+        self.exporter.hear(&latest, now);
+        self.snapshot = latest;
+    }
+
+    fn export(&mut self, feed: &mut impl Feed) {
+        let Some(done) = self.exporter.take(&self.snapshot, &self.ui.zone, feed.now()) else { return };
+        let told = match done.and_then(|export| feed.save(&export)) {
+            Ok(place) => format!("strip written to {place}"),
+            Err(why) => format!("STRIP NOT WRITTEN: {why}"),
+        };
+        self.ui.asks.notice(told);
     }
 
     /// Takes one input; `true` = leave. A key is answered at once, not with the next frame.
-    fn heard(&mut self, heard: &Input, feed: &impl Feed) -> bool {
+    fn heard(&mut self, heard: &Input, feed: &mut impl Feed) -> bool {
         match heard {
             Input::Key(key) if key.kind != KeyEventKind::Release => {
                 self.next_frame = feed.now();
                 let control = key.modifiers.contains(KeyModifiers::CONTROL);
                 let code = match key.code {
                     KeyCode::Char('c') if control => return true,
+                    KeyCode::Char('z') if control => {
+                        self.suspend = true;
+                        return false;
+                    }
                     KeyCode::Char('l') if control => KeyCode::F(5),
                     KeyCode::Char(_) if control => return false,
                     code => code,
                 };
-                self.ui.press(code, &self.snapshot, self.size).is_some()
+                self.ui.asks.tick(feed.now());
+                match self.ui.press(code, &self.snapshot, self.size) {
+                    Some(Action::Leave) => return true,
+                    Some(Action::Ask { id, bed, wish }) => feed.ask(id, &bed, wish),
+                    Some(Action::Export { bed }) => self.exporter.begin(bed, feed.now()),
+                    None => {}
+                }
+                false
             }
             Input::Resize(width, height) => {
                 self.resized = Some(((*width, *height), feed.now()));
@@ -278,13 +324,13 @@ impl Screen {
         }
         let fresh = self.ui.advance(&self.snapshot, now);
         self.ring(fresh, now, &mut out);
-        self.ui.slow_fps = self.governor.slow().then(|| self.governor.fps());
+        self.ui.link = self.link(now);
         let next = view(&self.snapshot, &self.ui, now.since(self.fresh_at), self.size);
         let before = self.shown.take().unwrap_or_else(|| {
             out.extend_from_slice(b"\x1b[0m\x1b[2J");
             Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1))
         });
-        let changed = before.diff(&next);
+        let changed = in_order(before.diff(&next));
         // Writing into memory cannot fail.
         let _ = CrosstermBackend::new(&mut out).draw(changed.into_iter());
         self.shown = Some(next);
@@ -292,13 +338,92 @@ impl Screen {
         out
     }
 
+    fn link(&self, now: MonoMs) -> Link {
+        let slow = self.slow.filter(|(_, at)| now.since(*at) < SLOW_TOLD_MS);
+        Link {
+            fps: self.governor.fps(self.full_fps()),
+            slowed: self.governor.slow(),
+            economy: self.governor.economy(),
+            bytes_per_s: self.governor.rate(),
+            skipped: self.skipped,
+            late_ms: self.late_ms,
+            slow_s: slow.map(|(took, _)| took.div_ceil(1_000)),
+        }
+    }
+
     /// One BEL for a new ALERT, another each minute while one is unseen, never two within 10 s.
     fn ring(&mut self, fresh: bool, now: MonoMs, out: &mut Vec<u8>) {
         let quiet = self.rang.map_or(u64::MAX, |at| now.since(at));
-        let due = (fresh && quiet >= BELL_MS[0]) || (self.ui.unseen_alerts() > 0 && quiet >= BELL_MS[1]);
-        if self.ui.bell && due {
+        let due = (fresh && quiet >= BELL_MS[0]) || (self.ui.rings() && quiet >= BELL_MS[1]);
+        if due && self.ui.bell != Bell::Off {
             out.push(0x07);
             self.rang = Some(now);
+        }
+    }
+}
+
+/// Cells of one style together: colours are the longest part of what is written.
+fn in_order(mut changed: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
+    let mut styles: Vec<(Color, Color, Modifier)> = Vec::new();
+    changed.sort_by_cached_key(|(x, y, cell)| {
+        let style = (cell.fg, cell.bg, cell.modifier);
+        let at = styles.iter().position(|s| *s == style).unwrap_or_else(|| {
+            styles.push(style);
+            styles.len() - 1
+        });
+        (at, *y, *x)
+    });
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use ratatui::style::Style;
+
+    /// What a terminal shows after these bytes: cursor addresses and printed characters.
+    fn shown(bytes: &[u8], size: (u16, u16)) -> Vec<Vec<char>> {
+        let mut cells = vec![vec![' '; usize::from(size.0)]; usize::from(size.1)];
+        let (mut x, mut y) = (0, 0);
+        let mut text = std::str::from_utf8(bytes).expect("text").chars();
+        while let Some(c) = text.next() {
+            if c != '\x1b' {
+                cells[y][x] = c;
+                x += 1;
+                continue;
+            }
+            assert_eq!(text.next(), Some('['));
+            let mut sequence = String::new();
+            let end = text.by_ref().find(|c| {
+                sequence.push(*c);
+                c.is_ascii_alphabetic()
+            });
+            if end == Some('H') {
+                let (row, column) = sequence.trim_end_matches('H').split_once(';').expect("an address");
+                (y, x) =
+                    (row.parse::<usize>().expect("row") - 1, column.parse::<usize>().expect("column") - 1);
+            }
+        }
+        cells
+    }
+
+    proptest! {
+        #[test]
+        fn cells_in_the_order_of_their_styles_give_the_same_screen(
+            cells in proptest::collection::vec((0u16..30, 0u16..8, "[a-z \u{2801}-\u{28ff}]", 0u8..5), 1..120),
+        ) {
+            let area = Rect::new(0, 0, 30, 8);
+            let mut next = Buffer::empty(area);
+            for (x, y, symbol, colour) in &cells {
+                next.set_string(*x, *y, symbol, Style::new().fg(Color::Indexed(*colour)));
+            }
+            let before = Buffer::empty(area);
+            let mut out = Vec::new();
+            CrosstermBackend::new(&mut out).draw(in_order(before.diff(&next)).into_iter()).expect("memory");
+            let expected: Vec<Vec<char>> = next.content.chunks(30)
+                .map(|row| row.iter().map(|cell| cell.symbol().chars().next().unwrap_or(' ')).collect()).collect();
+            prop_assert_eq!(shown(&out, (30, 8)), expected);
         }
     }
 }

@@ -28,6 +28,12 @@ impl Theme {
         Self::ALL[(at + 1) % Self::ALL.len()]
     }
 
+    /// The word by which a config or a command line names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        if self == Self::HighContrast { "high-contrast" } else { self.name() }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Dark => "dark",

@@ -39,22 +39,28 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// A scale that shows these columns: 1 to 8 (or 16) mV from edge to edge, by a ladder,, divided by `zoom`, centred on them.
+    /// A scale that shows these columns: 1 to 8 (or 16) mV from edge to edge, by a ladder, divided by `zoom`, centred on them.
     pub fn fit(columns: &[Column], dots_per_s: u64, zoom: f32) -> Self {
-        let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-        for c in columns.iter().filter(|c| c.min_mv.is_finite() && c.max_mv.is_finite()) {
-            low = low.min(c.min_mv);
-            high = high.max(c.max_mv);
-        }
-        if low > high {
-            (low, high) = (-0.5, 0.5);
-        }
+        let (low, high) = reach(columns).unwrap_or((-0.5, 0.5));
         let room = (high - low) * 1.15;
         let full = [1.0_f32, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0].into_iter().find(|s| *s >= room).unwrap_or(16.0);
         // A coarse centre: the picture moves only when the signal really does.
         let centre = (f32::midpoint(low, high) / full * 8.0).round() * full / 8.0;
         let span = full / zoom;
         Self { dots_per_s, top_mv: centre + span / 2.0, span_mv: span }
+    }
+
+    /// The scale of paper, as far as a terminal has one: `gain` mm for a mV where 25 mm are `cells_25mm` cells, a cell
+    /// being twice as high as wide. Centred on the columns; also says whether they fit.
+    pub fn paper(columns: &[Column], dots_per_s: u64, rows: u16, cells_25mm: u64, gain: f32) -> (Self, bool) {
+        let fitted = Self::fit(columns, dots_per_s, 1.0);
+        let rows_per_mv = gain * cells_25mm as f32 / 50.0;
+        let span = (f32::from(rows) * 4.0 - 1.0) / (4.0 * rows_per_mv);
+        let (low, high) = reach(columns).unwrap_or((0.0, 0.0));
+        // Centred as coarsely as `fit` does it, so that the picture moves only when the signal really does.
+        let centre = (f32::midpoint(low, high) / span * 8.0).round() * span / 8.0;
+        let scale = Self { top_mv: centre + span / 2.0, span_mv: span, ..fitted };
+        (scale, low >= scale.top_mv - span && high <= scale.top_mv)
     }
 
     fn dot(&self, mv: f32, dots: i32) -> i32 {
@@ -76,6 +82,33 @@ impl Scale {
         }
         let covering = dot * COLUMNS_PER_S / self.dots_per_s;
         covering..covering + 1
+    }
+}
+
+/// Smallest and largest value; `None` where all are missing.
+fn reach(columns: &[Column]) -> Option<(f32, f32)> {
+    let known = columns.iter().filter(|c| c.min_mv.is_finite() && c.max_mv.is_finite());
+    known.fold(None, |reach: Option<(f32, f32)>, c| {
+        let (low, high) = reach.unwrap_or((c.min_mv, c.max_mv));
+        Some((low.min(c.min_mv), high.max(c.max_mv)))
+    })
+}
+
+/// An upright line of 1 mV in one column of cells, in the middle of `area`'s height; nothing where it does not fit.
+pub(super) fn millivolt(buf: &mut Buffer, x: u16, area: Rect, scale: Scale, glyphs: Glyphs, style: Style) {
+    let dots = i32::from(area.height) * 4;
+    let long = (1.0 / scale.span_mv * (dots - 1) as f32).round() as i32;
+    if long >= dots || long < 2 {
+        return;
+    }
+    let from = (dots - long) / 2;
+    for row in 0..i32::from(area.height) {
+        let lit = (0..4).filter(|r| (from..=from + long).contains(&(row * 4 + r)));
+        let bits = lit.fold(0u8, |bits, r| bits | DOT[0][r as usize]);
+        let at = (x, area.y + row as u16);
+        if bits != 0 && buf.area.contains(at.into()) {
+            buf[at].set_char(glyph(bits, glyphs)).set_style(style);
+        }
     }
 }
 

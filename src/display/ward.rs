@@ -5,7 +5,7 @@ use super::layout;
 use super::lines;
 use super::scene::{Scene, Standing, put, put_right};
 use super::theme::Glyphs;
-use super::trace::{self, Motion, Scale};
+use super::trace::{self, Scale};
 use super::words;
 use crate::snapshot::{BedState, BedView, Second};
 use ratatui::buffer::Buffer;
@@ -115,10 +115,7 @@ fn ward_trace(buf: &mut Buffer, scene: &Scene, area: Rect, bed: &BedView, dim: b
     let run = scene.run(bed);
     let zoom = 2.0_f32.powi(i32::from(scene.ui.gain));
     let scale = Scale::fit(run.columns, DOTS_PER_S[scene.ui.speed.min(2)], zoom);
-    let glyphs = scene.palette.glyphs;
-    trace::draw(buf, area, run, scale, Motion::Sweep, glyphs, |cluster| {
-        if dim { scene.palette.dim } else { scene.cluster_style(cluster) }
-    });
+    scene.trace(buf, area, run, scale, dim);
 }
 
 /// What the entropy row says: number against threshold and bars, or why there is none.

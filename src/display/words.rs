@@ -1,6 +1,6 @@
 //! Words, marks and times: everything the screen says about a state is said here, once.
 
-use crate::snapshot::BedState;
+use crate::snapshot::{BedState, Family};
 use contract::{Code, Level, UtcMs};
 use jiff::{Timestamp, tz::TimeZone};
 use ratatui::text::Span;
@@ -60,6 +60,28 @@ pub(super) fn code_words(code: Code, length: usize) -> &'static str {
         Code::Node => ["wardbeat", "wardbeat itself", "wardbeat itself"],
     };
     words[length.min(2)]
+}
+
+/// The letter of a family in ribbon, legend and strip.
+pub(super) fn letter(family: Family) -> char {
+    match family {
+        Family::Q => 'Q',
+        Family::S => 'S',
+        Family::T => 'T',
+        Family::P => 'P',
+        Family::Baseline => 'b',
+        Family::Mixed => '?',
+    }
+}
+
+/// Which of the bed's three rows a code is about.
+pub(super) fn rule(code: Code) -> &'static str {
+    match code {
+        Code::Uncertain => "entropy",
+        Code::New => "novelty",
+        Code::Changed => "mix shift",
+        _ => "signal",
+    }
 }
 
 /// Milliseconds as a signed number, held at the largest.

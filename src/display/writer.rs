@@ -88,10 +88,33 @@ fn write_frames(slot: &(Mutex<Slot>, Condvar), mut out: impl Write) {
 
 /// Bytes a second that a link may be given.
 const BUDGET: usize = 20_000;
-/// Frames a second, step by step.
-const STEPS: [u32; 4] = [10, 6, 4, 2];
 
-/// Slows the frames down while the screen writes more than the link should carry.
+/// What a slow link leaves out, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Economy {
+    /// Nothing.
+    #[default]
+    None,
+    /// 24-bit colours.
+    Depth,
+    /// The clusters' colours.
+    Clusters,
+    /// The traces.
+    Traces,
+}
+
+/// Frames a second as a share of the full rate in tenths, and what is left out.
+const STEPS: [(u32, Economy); 7] = [
+    (10, Economy::None),
+    (6, Economy::None),
+    (4, Economy::None),
+    (2, Economy::None),
+    (2, Economy::Depth),
+    (2, Economy::Clusters),
+    (2, Economy::Traces),
+];
+
+/// Slows the frames down, then leaves things out, while the screen writes more than the link should carry.
 pub(super) struct Governor {
     step: usize,
     sent: VecDeque<(MonoMs, usize)>,
@@ -103,14 +126,24 @@ impl Governor {
         Self { step: 0, sent: VecDeque::new(), changed: MonoMs(0) }
     }
 
-    /// Frames a second now.
-    pub fn fps(&self) -> u32 {
-        STEPS[self.step]
+    /// Frames a second now, where `full` would be the rate of a fast link.
+    pub fn fps(&self, full: u32) -> u32 {
+        (full * STEPS[self.step].0 / 10).max(1)
+    }
+
+    /// What is left out now.
+    pub fn economy(&self) -> Economy {
+        STEPS[self.step].1
     }
 
     /// Whether the frames are slower than they should be.
     pub fn slow(&self) -> bool {
         self.step > 0
+    }
+
+    /// Bytes a second over the last 2 s.
+    pub fn rate(&self) -> usize {
+        self.sent.iter().map(|(_, b)| b).sum::<usize>() / 2
     }
 
     /// Notes a frame of `bytes`; at most one step in 2 s down and in 10 s up.
@@ -119,8 +152,7 @@ impl Governor {
         while self.sent.front().is_some_and(|(at, _)| now.since(*at) > 2_000) {
             self.sent.pop_front();
         }
-        let rate = self.sent.iter().map(|(_, b)| b).sum::<usize>() / 2;
-        let settled = now.since(self.changed);
+        let (rate, settled) = (self.rate(), now.since(self.changed));
         if rate > BUDGET && settled >= 2_000 && self.step + 1 < STEPS.len() {
             self.step += 1;
             self.changed = now;
@@ -139,16 +171,21 @@ mod tests {
     fn a_heavy_stream_is_slowed_and_a_light_one_recovers() {
         let mut governor = Governor::new();
         let mut now = MonoMs(0);
-        while now.0 < 20_000 {
-            now = now.after(1_000 / u64::from(governor.fps()));
-            governor.note(9_000, now);
+        while now.0 < 8_500 {
+            now = now.after(1_000 / u64::from(governor.fps(10)));
+            governor.note(11_000, now);
         }
-        assert_eq!(governor.fps(), 2);
-        while now.0 < 80_000 {
-            now = now.after(1_000 / u64::from(governor.fps()));
+        assert_eq!((governor.fps(10), governor.economy()), (2, Economy::Depth));
+        while now.0 < 20_000 {
+            now = now.after(1_000 / u64::from(governor.fps(10)));
+            governor.note(30_000, now);
+        }
+        assert_eq!((governor.fps(15), governor.economy()), (3, Economy::Traces));
+        while now.0 < 120_000 {
+            now = now.after(1_000 / u64::from(governor.fps(10)));
             governor.note(500, now);
         }
-        assert_eq!(governor.fps(), 10);
+        assert_eq!((governor.fps(10), governor.economy()), (10, Economy::None));
     }
 
     #[test]

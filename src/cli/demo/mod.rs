@@ -3,6 +3,8 @@
 mod expect;
 mod ward;
 
+use super::dress::Dress;
+use super::screen::{self, Person};
 use super::{Failure, INTENDED_USE, live};
 use crate::daemon::{Counters, Running};
 use crate::{config, daemon};
@@ -65,6 +67,13 @@ pub(super) struct Args {
     /// Folder of a bundle (weights, clusters, card), in place of the one in this program.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Writes the last ward as JSON, for `wardbeat screenshot`.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    dress: Dress,
+    #[command(flatten)]
+    person: Person,
     /// What runs the network.
     #[arg(long, default_value = "auto")]
     device: config::Device,
@@ -121,6 +130,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if !running.joined(PATIENCE) {
         return Err(anyhow!("the daemon did not join the embedded broker in {} s", PATIENCE.as_secs()).into());
     }
+    if headless {
+        eprintln!("the same ward on another terminal: wardbeat watch --broker {}", settings.broker.url);
+    }
     let options = Options {
         host: broker.host().into(),
         port: broker.port(),
@@ -141,12 +153,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if headless {
         live::watch(&running, &mut over);
     } else {
-        live::screen(&running, &settings, &mut over)?;
+        screen::open(&running, &settings, (&args.dress, &args.person), &mut over)?;
     }
     let interrupted = !monitors.finished();
     if let (Some(file), Some(snapshot)) = (&args.picture, &newest) {
-        let picture = live::picture(snapshot, &settings)?;
+        let picture = screen::picture(snapshot, &settings, &args.dress)?;
         fs::write(file, picture).with_context(|| format!("--picture {}", file.display()))?;
+    }
+    if let (Some(file), Some(snapshot)) = (&args.scenario, &newest) {
+        let ward = serde_json::to_string(snapshot)?;
+        fs::write(file, ward + "\n").with_context(|| format!("--scenario {}", file.display()))?;
     }
     let (sent, counted) = end(running, monitors, &mut watch)?;
 
