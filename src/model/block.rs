@@ -1,17 +1,16 @@
-//! One residual block as one differentiable operation.
+//! One residual block in training: `h = relu(BN1(conv1 x))`, dropout, `out = relu(BN2(conv2 h) + skip(x))`.
 //!
-//! `h = relu(BN1(conv1 x))`, dropout, `out = relu(BN2(conv2 h) + skip(x))`. Keeping the block in one operation keeps its
-//! intermediates in cache, one item at a time; only what the batch statistics force is written to memory: both
-//! convolutions' outputs. Backward is by hand. Parameters are one flat tensor: kernel 1, scale 1, shift 1, kernel 2,
-//! scale 2, shift 2, skip kernel.
+//! Forward and backward are by hand, one item at a time, so that what belongs together stays in cache; only what batch
+//! statistics force is written to memory: the block's input and both convolutions' outputs, in buffers that steps
+//! reuse. Between the passes lie the batch statistics: two of them forward, two backward. Parameters are one flat
+//! array: kernel 1, scale 1, shift 1, kernel 2, scale 2, shift 2, skip kernel.
 
-use super::conv::{Adjoint, Conv, group_len, numbers, pad_into, sum_in_order, with_numbers};
+use super::conv::{Conv, GROUPS, pad_into, sum_in_order};
 use super::dropout::Dropout;
 use super::kernel::{Finish, Panels};
-use super::norm::{Moments, NormGrad, add_up, item_sums, norm_relu};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use super::norm::{Affine, Moments, NormGrad, Sums, behind_relu};
+use super::padded::Padded;
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex};
 
 /// A block's shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,442 +44,295 @@ impl BlockShape {
     }
 }
 
-/// What backward needs of forward, and the buffers that steps reuse.
+/// One batch on its way through one block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch {
+    /// Items.
+    pub n: usize,
+    /// Rows of the block's input.
+    pub time: usize,
+    /// Decides what dropout leaves out.
+    pub seed: u64,
+}
+
+impl Batch {
+    /// Items of a group: each group's sums are one chain, so gradients do not depend on the number of threads.
+    pub fn group(&self) -> usize {
+        self.n.div_ceil(GROUPS)
+    }
+}
+
+/// A block at work: its shape and what backward needs of forward.
 #[derive(Default)]
-pub struct Kept {
+pub(super) struct BlockPass {
+    dropout: f32,
+    /// The block's input.
+    input: Padded,
     h1: Vec<f32>,
     h2: Vec<f32>,
     /// Statistics of the last batch.
     pub moments: [Moments; 2],
+    norm: [Affine; 2],
+    skip_kernel: Panels,
+    /// Gradient behind the first norm.
+    dr1: Vec<f32>,
+    /// The buffer that a skip convolution's input gradient and the output gradient take turns in.
+    spare: Vec<f32>,
 }
 
-/// The operation for one forward pass in training mode: inputs are x `[n, time, in]` and the flat parameters.
-#[derive(Clone)]
-pub struct BlockOp {
-    /// The shape.
-    pub shape: BlockShape,
-    /// Share of `h` dropped, 0 to 1.
-    pub dropout: f32,
-    /// Changes with every step.
-    pub seed: u64,
-    /// Reused between steps.
-    pub kept: Arc<Mutex<Kept>>,
-}
-
-/// Sizes of one batch through one block.
-#[derive(Clone, Copy)]
-struct Sizes {
-    n: usize,
-    rows: usize,
-    /// Numbers of one item of x and of the outputs.
-    x: usize,
-    h: usize,
-    group: usize,
-}
-
-impl BlockOp {
-    fn sizes(&self, n: usize, time: usize) -> Sizes {
-        let rows = self.shape.conv1.out_len(time);
-        let (x, h) = (time * self.shape.conv1.inputs, rows * self.shape.conv1.outputs);
-        Sizes { n, rows, x, h, group: group_len(n) }
+impl BlockPass {
+    /// A block without memory yet; `dropout` is the share of its hidden layer dropped, 0 to 1.
+    pub fn new(dropout: f32) -> Self {
+        Self { dropout, ..Self::default() }
     }
 
-    /// The block's hidden layer of one item, normalised, rectified and dropped, into the padded buffer.
-    fn hidden_into(&self, padded: &mut Vec<f32>, h1: &[f32], norm: &(Vec<f32>, Vec<f32>), item: usize) {
-        let c = self.shape.conv1.outputs;
-        let pad = self.shape.conv2.pad() * c;
-        padded.clear();
+    /// Takes the block's input item by item from `fill` and runs the first convolution.
+    pub fn first(
+        &mut self,
+        shape: &BlockShape,
+        p: &[f32],
+        batch: Batch,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        let [w1, g1, b1, _, _, _, ws] = shape.ranges().map(|r| &p[r]);
+        let (conv, rows, group) = (shape.conv1, shape.conv1.out_len(batch.time), batch.group());
+        let (kernel, len) = (conv.pack(w1), rows * conv.outputs);
+        if let Some(skip) = shape.skip {
+            self.skip_kernel.repack(ws, skip.inputs, skip.outputs);
+        }
+        self.input.fit(batch.n, batch.time, conv.inputs, conv.pad());
+        self.h1.resize(batch.n * len, 0.0);
+        let place = self.input.place();
+        let groups = self.h1.par_chunks_mut(group * len).zip(self.input.groups(group)).enumerate();
+        let parts: Vec<_> = groups
+            .map(|(g, (h1, input))| {
+                let mut sums = Sums::zero(conv.outputs);
+                for (i, h1) in h1.chunks_exact_mut(len).enumerate() {
+                    let x = place.item(input, i);
+                    fill(g * group + i, place.inside(x));
+                    conv.forward(x, &kernel, rows, h1, Finish::default());
+                    sums.add_squares(h1);
+                }
+                sums
+            })
+            .collect();
+        self.moments[0] = Moments::from_sums(&Sums::total(&parts, conv.outputs), batch.n * rows);
+        self.norm[0] = self.moments[0].affine(g1, b1);
+    }
+
+    /// The hidden layer of one item, normalised, rectified and dropped, into a padded buffer.
+    fn hidden_into(&self, padded: &mut Vec<f32>, pad: usize, h1: &[f32], seed: u64, item: usize) {
         padded.resize(h1.len() + 2 * pad, 0.0);
         let inside = &mut padded[pad..pad + h1.len()];
-        norm_relu(inside, h1, &norm.0, &norm.1);
-        Dropout::new(self.dropout, self.seed, item).apply(inside);
+        self.norm[0].relu_into(inside, h1);
+        Dropout::new(self.dropout, seed, item).apply(inside);
     }
 
-    fn forward(&self, x: &[f32], p: &[f32], s: Sizes) -> Vec<f32> {
-        let BlockShape { conv1, conv2, skip } = self.shape;
-        let [w1, g1, b1, w2, g2, b2, ws] = self.shape.ranges().map(|r| &p[r]);
-        let c = conv1.outputs;
-        let (k1, k2, ks) = (conv1.pack(w1), conv2.pack(w2), skip.map(|conv| conv.pack(ws)));
-        let mut kept = self.kept.lock().expect("no panic while held");
-        let Kept { h1, h2, moments } = &mut *kept;
-        h1.resize(s.n * s.h, 0.0);
-        h2.resize(s.n * s.h, 0.0);
-        let zero = || [vec![0.0; c], vec![0.0; c]];
-        let groups = h1.par_chunks_mut(s.group * s.h).zip(x.par_chunks(s.group * s.x));
-        let parts: Vec<_> = groups
-            .map(|(h, x)| {
-                let (mut padded, mut sums) = (Vec::new(), zero());
-                for (h, x) in h.chunks_exact_mut(s.h).zip(x.chunks_exact(s.x)) {
-                    pad_into(&mut padded, x, conv1.inputs, conv1.pad(), conv1.pad());
-                    conv1.forward(&padded, &k1, s.rows, h, Finish::default());
-                    item_sums(h, c, &mut sums, |_, v| (v, v * v));
-                }
-                sums
-            })
-            .collect();
-        moments[0] = Moments::from_sums(&add_up(parts.into_iter(), c), s.n * s.rows);
-        let norm1 = moments[0].affine(g1, b1);
-        let groups = h2.par_chunks_mut(s.group * s.h).zip(h1.par_chunks(s.group * s.h)).enumerate();
+    /// Runs the second convolution.
+    pub fn second(&mut self, shape: &BlockShape, p: &[f32], batch: Batch) {
+        let [_, _, _, w2, g2, b2, _] = shape.ranges().map(|r| &p[r]);
+        let (conv, rows, group) = (shape.conv2, shape.conv1.out_len(batch.time), batch.group());
+        let (kernel, len) = (conv.pack(w2), rows * conv.outputs);
+        let mut h2 = std::mem::take(&mut self.h2);
+        h2.resize(batch.n * len, 0.0);
+        let groups = h2.par_chunks_mut(group * len).zip(self.h1.par_chunks(group * len)).enumerate();
         let parts: Vec<_> = groups
             .map(|(g, (h2, h1))| {
-                let (mut padded, mut sums) = (Vec::new(), zero());
-                for (i, (h2, h1)) in h2.chunks_exact_mut(s.h).zip(h1.chunks_exact(s.h)).enumerate() {
-                    self.hidden_into(&mut padded, h1, &norm1, g * s.group + i);
-                    conv2.forward(&padded, &k2, s.rows, h2, Finish::default());
-                    item_sums(h2, c, &mut sums, |_, v| (v, v * v));
+                let (mut padded, mut sums) = (Vec::new(), Sums::zero(conv.outputs));
+                for (i, (h2, h1)) in h2.chunks_exact_mut(len).zip(h1.chunks_exact(len)).enumerate() {
+                    let pad = conv.pad() * conv.inputs;
+                    self.hidden_into(&mut padded, pad, h1, batch.seed, g * group + i);
+                    conv.forward(&padded, &kernel, rows, h2, Finish::default());
+                    sums.add_squares(h2);
                 }
                 sums
             })
             .collect();
-        moments[1] = Moments::from_sums(&add_up(parts.into_iter(), c), s.n * s.rows);
-        let (scale, shift) = moments[1].affine(g2, b2);
-        let mut out = vec![0.0; s.n * s.h];
-        out.par_chunks_mut(s.h).zip(h2.par_chunks(s.h)).zip(x.par_chunks(s.x)).for_each(|((out, h2), x)| {
-            match (&skip, &ks) {
-                (Some(conv), Some(kernel)) => conv.forward(x, kernel, s.rows, out, Finish::default()),
-                _ => out.copy_from_slice(x),
+        self.h2 = h2;
+        self.moments[1] = Moments::from_sums(&Sums::total(&parts, conv.outputs), batch.n * rows);
+        self.norm[1] = self.moments[1].affine(g2, b2);
+    }
+
+    /// The block's output for one item.
+    pub fn output(&self, shape: &BlockShape, item: usize, to: &mut [f32]) {
+        let (x, h2) = (self.input.inside(item), &self.h2[item * to.len()..(item + 1) * to.len()]);
+        match shape.skip {
+            Some(conv) => {
+                let rows = to.len() / conv.outputs;
+                conv.forward(x, &self.skip_kernel, rows, to, Finish::default());
+                self.norm[1].relu_add_into(to, h2, None);
             }
-            for (out, h) in out.chunks_exact_mut(c).zip(h2.chunks_exact(c)) {
-                for (((o, h), k), b) in out.iter_mut().zip(h).zip(&scale).zip(&shift) {
-                    *o = (*o + (h * k + b)).max(0.0);
-                }
-            }
-        });
-        out
-    }
-}
-
-/// What one group of items hands back.
-struct Part {
-    sums: [Vec<f64>; 2],
-    dw: Vec<f32>,
-    dw_skip: Vec<f32>,
-}
-
-impl BlockOp {
-    /// The gradient behind the last `ReLU`, one item.
-    fn behind_relu(d: &mut Vec<f32>, dout: &[f32], out: &[f32]) {
-        d.clear();
-        d.extend(dout.iter().zip(out).map(|(d, o)| if *o > 0.0 { *d } else { 0.0 }));
+            None => self.norm[1].relu_add_into(to, h2, Some(x)),
+        }
     }
 
-    /// Sums that the second norm's gradient needs.
-    fn sums2(&self, moments: &Moments, h2: &[f32], out: &[f32], dout: &[f32], s: Sizes) -> [Vec<f64>; 2] {
-        let c = self.shape.conv1.outputs;
-        let inv = moments.inverse_sd();
-        let span = s.group * s.h;
-        let parts: Vec<_> = h2
-            .par_chunks(span)
-            .zip(out.par_chunks(span))
-            .zip(dout.par_chunks(span))
-            .map(|((h2, out), dout)| {
-                let mut sums = [vec![0.0; c], vec![0.0; c]];
-                let items = h2.chunks_exact(s.h).zip(out.chunks_exact(s.h)).zip(dout.chunks_exact(s.h));
-                for ((h2, out), dout) in items {
-                    item_sums(h2, c, &mut sums, |i, h| {
-                        let d = if out[i] > 0.0 { dout[i] } else { 0.0 };
-                        (d, d * (h - moments.mean[i % c]) * inv[i % c])
-                    });
-                }
-                sums
-            })
-            .collect();
-        add_up(parts.into_iter(), c)
+    /// Turns the gradient at one item's output `out` into the one before its `ReLU`, and adds what the second norm's
+    /// gradient wants to know.
+    pub fn enter(&self, item: usize, d: &mut [f32], out: &[f32], sums: &mut Sums) {
+        behind_relu(d, out);
+        sums.add_products(d, &self.h2[item * d.len()..(item + 1) * d.len()], &self.moments[1].mean);
     }
 
-    /// Second half of the block: fills `dr1` (gradient at the first norm's output) and the skip path's part of `dx`.
-    #[allow(clippy::too_many_arguments)] // One pass over everything the block kept.
-    fn backward2(
-        &self,
-        x: &[f32],
+    /// The whole block backward: `d` the gradient that [`BlockPass::enter`] left with its sums. Gives the gradient at
+    /// the input, which `enter` (of the block before; item, gradient, this block's input) has taken on, its sums,
+    /// and the parameters' gradient.
+    pub fn backward(
+        &mut self,
+        shape: &BlockShape,
         p: &[f32],
-        kept: &Kept,
-        out: &[f32],
-        dout: &[f32],
-        norm2: &NormGrad,
-        dr1: &mut [f32],
-        dx: &mut [f32],
-        s: Sizes,
-    ) -> Vec<Part> {
-        let BlockShape { conv1, conv2, skip } = self.shape;
-        let [_, g1, b1, w2, _, _, ws] = self.shape.ranges().map(|r| &p[r]);
-        let c = conv1.outputs;
-        let (back2, back_skip) = (conv2.adjoint(w2), skip.map(|conv| conv.adjoint(ws)));
-        let norm1 = kept.moments[0].affine(g1, b1);
-        let inv1 = kept.moments[0].inverse_sd();
-        let mean1 = &kept.moments[0].mean;
-        dr1.par_chunks_mut(s.group * s.h)
-            .zip(dx.par_chunks_mut(s.group * s.x))
-            .enumerate()
-            .map(|(g, (dr1, dx))| {
-                let mut part = Part {
-                    sums: [vec![0.0; c], vec![0.0; c]],
-                    dw: vec![0.0; conv2.weights()],
-                    dw_skip: vec![0.0; skip.map_or(0, |conv| conv.weights())],
-                };
-                let (mut d, mut padded, mut hidden, mut panels) =
-                    (Vec::new(), Vec::new(), Vec::new(), Panels::default());
-                for (i, (dr1, dx)) in dr1.chunks_exact_mut(s.h).zip(dx.chunks_exact_mut(s.x)).enumerate() {
-                    let item = g * s.group + i;
-                    let of = |v: &'_ [f32]| -> std::ops::Range<usize> {
-                        item * (v.len() / s.n)..(item + 1) * (v.len() / s.n)
-                    };
-                    let (x, h1, h2) = (
-                        &x[of(x)],
-                        &kept.h1[item * s.h..(item + 1) * s.h],
-                        &kept.h2[item * s.h..(item + 1) * s.h],
-                    );
-                    Self::behind_relu(&mut d, &dout[of(dout)], &out[of(out)]);
-                    match (&skip, &back_skip) {
-                        (Some(conv), Some(back)) => {
-                            panels.repack(&d, s.rows, c);
-                            conv.add_weight_grad(x, &panels, &mut part.dw_skip);
-                            pad_into(&mut padded, &d, c, back.margin, back.margin);
-                            back.add_input_grad(&padded, dx);
-                        }
-                        _ => dx.copy_from_slice(&d),
-                    }
-                    norm2.apply(&mut d, h2);
-                    self.hidden_into(&mut hidden, h1, &norm1, item);
-                    panels.repack(&d, s.rows, c);
-                    conv2.add_weight_grad(&hidden, &panels, &mut part.dw);
-                    pad_into(&mut padded, &d, c, back2.margin, back2.margin);
-                    dr1.fill(0.0);
-                    back2.add_input_grad(&padded, dr1);
-                    Dropout::new(self.dropout, self.seed, item).apply(dr1);
-                    let inside = &hidden[conv2.pad() * c..][..s.h];
-                    // A hidden value of 0 was rectified or dropped; dropped ones are 0 already.
-                    for (d, a) in dr1.iter_mut().zip(inside) {
-                        *d = if *a > 0.0 { *d } else { 0.0 };
-                    }
-                    item_sums(h1, c, &mut part.sums, |i, h| {
-                        (dr1[i], dr1[i] * (h - mean1[i % c]) * inv1[i % c])
-                    });
-                }
-                part
-            })
-            .collect()
-    }
-
-    #[allow(clippy::too_many_arguments)] // As above.
-    /// First half: adds to `dx`, returns the first kernel's gradient.
-    fn backward1(
-        &self,
-        x: &[f32],
-        h1: &[f32],
-        norm1: &NormGrad,
-        back: &Adjoint,
-        dr1: &mut [f32],
-        dx: &mut [f32],
-        s: Sizes,
-    ) -> Vec<f32> {
-        let conv1 = self.shape.conv1;
-        let c = conv1.outputs;
-        let parts: Vec<_> = dx
-            .par_chunks_mut(s.group * s.x)
-            .zip(dr1.par_chunks_mut(s.group * s.h))
-            .zip(x.par_chunks(s.group * s.x))
-            .zip(h1.par_chunks(s.group * s.h))
-            .map(|(((dx, d), x), h1)| {
-                let (mut padded, mut panels, mut dw) =
-                    (Vec::new(), Panels::default(), vec![0.0; conv1.weights()]);
-                let items = dx.chunks_exact_mut(s.x).zip(d.chunks_exact_mut(s.h));
-                for (((dx, d), x), h1) in items.zip(x.chunks_exact(s.x)).zip(h1.chunks_exact(s.h)) {
-                    norm1.apply(d, h1);
-                    pad_into(&mut padded, x, conv1.inputs, conv1.pad(), conv1.pad());
-                    panels.repack(d, s.rows, c);
-                    conv1.add_weight_grad(&padded, &panels, &mut dw);
-                    pad_into(&mut padded, d, c, back.margin, back.margin);
-                    back.add_input_grad(&padded, dx);
-                }
-                dw
-            })
-            .collect();
-        sum_in_order(parts)
-    }
-
-    fn backward(&self, x: &[f32], p: &[f32], out: &[f32], dout: &[f32], s: Sizes) -> (Vec<f32>, Vec<f32>) {
-        let kept = self.kept.lock().expect("no panic while held");
-        let [w1, g1, _, _, g2, _, _] = self.shape.ranges().map(|r| &p[r]);
-        let (c, count) = (self.shape.conv1.outputs, s.n * s.rows);
-        let sums2 = self.sums2(&kept.moments[1], &kept.h2, out, dout, s);
-        let norm2 = NormGrad::new(&kept.moments[1], g2, &sums2, count);
-        let (mut dr1, mut dx) = (vec![0.0; s.n * s.h], vec![0.0; s.n * s.x]);
-        let parts = self.backward2(x, p, &kept, out, dout, &norm2, &mut dr1, &mut dx, s);
+        batch: Batch,
+        (mut d, sums): (Vec<f32>, &Sums),
+        enter: impl Fn(usize, &mut [f32], &[f32], &mut Sums) + Sync,
+    ) -> (Vec<f32>, Sums, Vec<f32>) {
+        let [_, g1, _, _, g2, _, _] = shape.ranges().map(|r| &p[r]);
+        let count = batch.n * shape.conv1.out_len(batch.time);
+        let norm2 = NormGrad::new(&self.moments[1], g2, sums, count);
+        let mut dr1 = std::mem::take(&mut self.dr1);
+        dr1.resize(d.len(), 0.0);
+        let mut dskip = std::mem::take(&mut self.spare);
+        let x_len = if shape.skip.is_some() { batch.time * shape.conv1.inputs } else { 0 };
+        dskip.resize(batch.n * x_len, 0.0);
+        let parts = self.backward2(shape, p, batch, &norm2, &d, &mut dr1, &mut dskip);
         let (mut dw2, mut dws, mut sums) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             dw2.push(part.dw);
             dws.push(part.dw_skip);
             sums.push(part.sums);
         }
-        let sums1 = add_up(sums.into_iter(), c);
-        let norm1 = NormGrad::new(&kept.moments[0], g1, &sums1, count);
-        let dw1 = self.backward1(x, &kept.h1, &norm1, &self.shape.conv1.adjoint(w1), &mut dr1, &mut dx, s);
-        let narrow = |v: &[f64]| v.iter().map(|v| *v as f32).collect::<Vec<_>>();
+        let sums = Sums::total(&sums, shape.conv1.outputs);
+        let norm1 = NormGrad::new(&self.moments[0], g1, &sums, count);
+        if shape.skip.is_some() {
+            std::mem::swap(&mut d, &mut dskip);
+        }
+        let (dw1, sums) = self.backward1(shape, p, batch, &norm1, &dr1, &mut d, enter);
+        (self.dr1, self.spare) = (dr1, dskip);
         let dp = [
-            dw1,
-            narrow(&sums1[1]),
-            narrow(&sums1[0]),
+            sum_in_order(dw1),
+            norm1.dgamma,
+            norm1.dbeta,
             sum_in_order(dw2),
-            narrow(&sums2[1]),
-            narrow(&sums2[0]),
+            norm2.dgamma,
+            norm2.dbeta,
             sum_in_order(dws),
-        ]
-        .concat();
-        (dx, dp)
-    }
-}
-
-impl CustomOp2 for BlockOp {
-    fn name(&self) -> &'static str {
-        "residual-block"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        p: &CpuStorage,
-        p_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (n, time, inputs) = x_layout.shape().dims3()?;
-        if inputs != self.shape.conv1.inputs || p_layout.shape().elem_count() != self.shape.params() {
-            candle_core::bail!("{:?} got {:?} and {:?}", self.shape, x_layout.shape(), p_layout.shape());
-        }
-        let s = self.sizes(n, time);
-        let out = self.forward(numbers(x, x_layout)?, numbers(p, p_layout)?, s);
-        Ok((CpuStorage::F32(out), Shape::from((n, s.rows, self.shape.conv1.outputs))))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        p: &Tensor,
-        out: &Tensor,
-        dout: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (n, time, _) = x.dims3()?;
-        let dout = dout.contiguous()?;
-        let (dx, dp) = with_numbers([x, p, out, &dout], |[x, p, out, dout]| {
-            Ok(self.backward(x, p, out, dout, self.sizes(n, time)))
-        })?;
-        Ok((
-            Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-            Some(Tensor::from_vec(dp, p.shape(), p.device())?),
-        ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::norm::{EPSILON, NormRelu};
-    use candle_core::{Device, Var};
-    use rand::{Rng, SeedableRng};
-
-    fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
-    }
-
-    /// Batch norm in candle's own operations, differentiated by candle.
-    fn norm(x: &Tensor, gamma: &Tensor, beta: &Tensor) -> Result<Tensor> {
-        let mean = x.mean_keepdim(0)?.mean_keepdim(1)?;
-        let centred = x.broadcast_sub(&mean)?;
-        let var = centred.sqr()?.mean_keepdim(0)?.mean_keepdim(1)?;
-        let unit = centred.broadcast_div(&(var + EPSILON)?.sqrt()?)?;
-        unit.broadcast_mul(gamma)?.broadcast_add(beta)
-    }
-
-    fn close(name: &str, a: &Tensor, b: &Tensor) -> Result<()> {
-        let scale = b.abs()?.max_all()?.to_scalar::<f32>()?.max(1e-3);
-        let off = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()? / scale;
-        assert!(off < 2e-4, "{name}: off by {off}");
-        Ok(())
-    }
-
-    #[test]
-    fn a_block_and_its_gradients_equal_the_composition_of_plain_operations() -> Result<()> {
-        let conv = |inputs, taps, stride, dilation| Conv { inputs, outputs: 6, taps, stride, dilation };
-        let shapes = [
-            BlockShape { conv1: conv(6, 3, 1, 4), conv2: conv(6, 3, 1, 4), skip: None },
-            BlockShape { conv1: conv(4, 5, 2, 1), conv2: conv(6, 5, 1, 1), skip: Some(conv(4, 1, 2, 1)) },
         ];
-        for shape in shapes {
-            let (n, time, device) = (9, 33, Device::Cpu);
-            let x = Var::from_vec(
-                random(n * time * shape.conv1.inputs, 1),
-                (n, time, shape.conv1.inputs),
-                &device,
-            )?;
-            let p = Var::from_vec(random(shape.params(), 2), shape.params(), &device)?;
-            let op = BlockOp { shape, dropout: 0.0, seed: 0, kept: Arc::default() };
-            let got = x.apply_op2(&p, op)?;
-            let ranges = shape.ranges();
-            let part = |i: usize| p.narrow(0, ranges[i].start, ranges[i].len());
-            let kernel = |i, c: Conv| part(i)?.reshape((c.taps, c.inputs, c.outputs));
-            let h =
-                norm(&x.apply_op2(&kernel(0, shape.conv1)?, shape.conv1)?, &part(1)?, &part(2)?)?.relu()?;
-            let h = norm(&h.apply_op2(&kernel(3, shape.conv2)?, shape.conv2)?, &part(4)?, &part(5)?)?;
-            let skip = match shape.skip {
-                Some(conv) => x.apply_op2(&kernel(6, conv)?, conv)?,
-                None => x.as_tensor().clone(),
+        (d, sums, dp.concat())
+    }
+}
+
+/// What one group of items hands back.
+struct Part {
+    sums: Sums,
+    dw: Vec<f32>,
+    dw_skip: Vec<f32>,
+}
+
+/// What the items of a group share on their way back.
+#[derive(Default)]
+struct Scratch {
+    /// Gradient at a convolution's output, with the zero rows of the transposed convolution.
+    d: Vec<f32>,
+    hidden: Vec<f32>,
+    panels: Panels,
+}
+
+impl BlockPass {
+    /// Second half of the block: fills `dr1` (gradient behind the first norm) and a skip convolution's `dx`.
+    #[allow(clippy::too_many_arguments)] // One pass over everything the block kept.
+    fn backward2(
+        &self,
+        shape: &BlockShape,
+        p: &[f32],
+        batch: Batch,
+        norm2: &NormGrad,
+        d: &[f32],
+        dr1: &mut [f32],
+        dx: &mut [f32],
+    ) -> Vec<Part> {
+        let [_, _, _, w2, _, _, ws] = shape.ranges().map(|r| &p[r]);
+        let conv = shape.conv2;
+        let (back, skip) = (conv.adjoint(w2), shape.skip.map(|conv| (conv, conv.adjoint(ws))));
+        let (c, len, group) = (conv.outputs, d.len() / batch.n, batch.group());
+        let x_len = dx.len() / batch.n;
+        let work = |(g, (dr1, mut dx)): (usize, (&mut [f32], &mut [f32]))| {
+            let mut part = Part {
+                sums: Sums::zero(c),
+                dw: vec![0.0; conv.weights()],
+                dw_skip: vec![0.0; skip.as_ref().map_or(0, |(conv, _)| conv.weights())],
             };
-            let want = (h + skip)?.relu()?;
-            close("forward", &got, &want)?;
-            let g = Tensor::from_vec(random(want.elem_count(), 3), want.shape(), &device)?;
-            let (a, b) = ((got * &g)?.sum_all()?.backward()?, (want * &g)?.sum_all()?.backward()?);
-            for (name, var) in [("dx", &x), ("dp", &p)] {
-                close(name, a.get(var).expect("a gradient"), b.get(var).expect("a gradient"))?;
+            let (mut s, pad) = (Scratch::default(), conv.pad() * c);
+            for (i, dr1) in dr1.chunks_exact_mut(len).enumerate() {
+                let item = g * group + i;
+                let of = item * len..(item + 1) * len;
+                let (d, h1, h2) = (&d[of.clone()], &self.h1[of.clone()], &self.h2[of]);
+                if let Some((conv, back)) = &skip {
+                    let (now, rest) = dx.split_at_mut(x_len);
+                    dx = rest;
+                    s.panels.repack(d, len / c, c);
+                    conv.add_weight_grad(self.input.inside(item), &s.panels, &mut part.dw_skip);
+                    pad_into(&mut s.d, d, c, back.margin, back.margin);
+                    now.fill(0.0);
+                    back.add_input_grad(&s.d, now);
+                }
+                let inside = back.margin * c..back.margin * c + len;
+                s.d.clear();
+                s.d.resize(len + 2 * back.margin * c, 0.0);
+                norm2.apply_into(&mut s.d[inside.clone()], d, h2);
+                self.hidden_into(&mut s.hidden, pad, h1, batch.seed, item);
+                s.panels.repack(&s.d[inside], len / c, c);
+                conv.add_weight_grad(&s.hidden, &s.panels, &mut part.dw);
+                dr1.fill(0.0);
+                back.add_input_grad(&s.d, dr1);
+                Dropout::new(self.dropout, batch.seed, item).apply(dr1);
+                // A hidden value of 0 was rectified or dropped; dropped ones are 0 already.
+                behind_relu(dr1, &s.hidden[pad..pad + len]);
+                part.sums.add_products(dr1, h1, &self.moments[0].mean);
             }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn norm_with_relu_equals_plain_operations() -> Result<()> {
-        let device = Device::Cpu;
-        let x = Var::from_vec(random(9 * 20 * 5, 1), (9, 20, 5), &device)?;
-        let (gamma, beta) =
-            (Var::from_vec(random(5, 2), 5, &device)?, Var::from_vec(random(5, 3), 5, &device)?);
-        let got = x.apply_op3(&gamma, &beta, NormRelu::default())?;
-        let want = norm(&x, &gamma, &beta)?.relu()?;
-        close("forward", &got, &want)?;
-        let g = Tensor::from_vec(random(want.elem_count(), 4), want.shape(), &device)?;
-        let (a, b) = ((got * &g)?.sum_all()?.backward()?, (want * &g)?.sum_all()?.backward()?);
-        for (name, var) in [("dx", &x), ("dgamma", &gamma), ("dbeta", &beta)] {
-            close(name, a.get(var).expect("a gradient"), b.get(var).expect("a gradient"))?;
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn dropout_keeps_the_mean_and_its_gradient_is_the_same_mask() -> Result<()> {
-        let mut values = vec![1.0; 40_000];
-        Dropout::new(0.1, 7, 3).apply(&mut values);
-        let mean = values.iter().sum::<f32>() / values.len() as f32;
-        assert!((mean - 1.0).abs() < 0.02, "{mean}");
-        let dropped = values.iter().filter(|v| **v == 0.0).count() as f32 / values.len() as f32;
-        assert!((dropped - 0.1).abs() < 0.01, "{dropped}");
-        // The whole block with dropout: a step along the gradient must raise Σ out·g by |gradient|².
-        let conv = Conv { inputs: 4, outputs: 4, taps: 3, stride: 1, dilation: 1 };
-        let shape = BlockShape { conv1: conv, conv2: conv, skip: None };
-        let op = BlockOp { shape, dropout: 0.3, seed: 5, kept: Arc::default() };
-        let x = Var::from_vec(random(8 * 30 * 4, 1), (8, 30, 4), &Device::Cpu)?;
-        let start = random(shape.params(), 2);
-        let p = Var::from_vec(start.clone(), shape.params(), &Device::Cpu)?;
-        let g = Tensor::from_vec(random(8 * 30 * 4, 3), (8, 30, 4), &Device::Cpu)?;
-        let value = |p: &Tensor| (x.apply_op2(p, op.clone())? * &g)?.sum_all();
-        let grads = value(&p)?.backward()?;
-        let grad = grads.get(&p).expect("a gradient").to_vec1::<f32>()?;
-        let square: f32 = grad.iter().map(|g| g * g).sum();
-        let h = 1e-3 / square.sqrt();
-        let at = |k: f32| -> Result<f32> {
-            let moved: Vec<f32> = start.iter().zip(&grad).map(|(p, g)| p + k * h * g).collect();
-            value(&Tensor::from_vec(moved, shape.params(), &Device::Cpu)?)?.to_scalar::<f32>()
+            part
         };
-        let slope = (at(1.0)? - at(-1.0)?) / (2.0 * h);
-        assert!((slope / square - 1.0).abs() < 0.03, "{slope} against {square}");
-        Ok(())
+        let groups = dr1.par_chunks_mut(group * len);
+        if x_len == 0 {
+            return groups.map(|dr1| (dr1, &mut [][..])).enumerate().map(work).collect();
+        }
+        groups.zip(dx.par_chunks_mut(group * x_len)).enumerate().map(work).collect()
+    }
+
+    /// First half: completes `dx`, which holds the skip path's part; gives the first kernel's gradient by group and
+    /// the sums of the block before.
+    #[allow(clippy::too_many_arguments)] // As above.
+    fn backward1(
+        &self,
+        shape: &BlockShape,
+        p: &[f32],
+        batch: Batch,
+        norm1: &NormGrad,
+        dr1: &[f32],
+        dx: &mut [f32],
+        enter: impl Fn(usize, &mut [f32], &[f32], &mut Sums) + Sync,
+    ) -> (Vec<Vec<f32>>, Sums) {
+        let conv = shape.conv1;
+        let back = conv.adjoint(&p[shape.ranges()[0].clone()]);
+        let (c, len, x_len, group) = (conv.outputs, dr1.len() / batch.n, dx.len() / batch.n, batch.group());
+        let parts: Vec<_> = dx
+            .par_chunks_mut(group * x_len)
+            .enumerate()
+            .map(|(g, dx)| {
+                let mut s = Scratch::default();
+                let (mut dw, mut sums) = (vec![0.0; conv.weights()], Sums::zero(conv.inputs));
+                let inside = back.margin * c..back.margin * c + len;
+                s.d.resize(len + 2 * back.margin * c, 0.0);
+                for (i, dx) in dx.chunks_exact_mut(x_len).enumerate() {
+                    let item = g * group + i;
+                    let of = item * len..(item + 1) * len;
+                    norm1.apply_into(&mut s.d[inside.clone()], &dr1[of.clone()], &self.h1[of]);
+                    s.panels.repack(&s.d[inside.clone()], len / c, c);
+                    conv.add_weight_grad(self.input.item(item), &s.panels, &mut dw);
+                    back.add_input_grad(&s.d, dx);
+                    enter(item, dx, self.input.inside(item), &mut sums);
+                }
+                (dw, sums)
+            })
+            .collect();
+        let (dw, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        (dw, Sums::total(&sums, conv.inputs))
     }
 }

@@ -195,11 +195,6 @@ pub(super) fn with_numbers<const N: usize, T>(
     f(slices)
 }
 
-/// Items in each group of a batch.
-pub(super) fn group_len(items: usize) -> usize {
-    items.div_ceil(GROUPS)
-}
-
 impl CustomOp2 for Conv {
     fn name(&self) -> &'static str {
         "conv1d"
@@ -242,7 +237,7 @@ impl CustomOp2 for Conv {
         let (dx, dw) = with_numbers([x, w, &dy], |[x, w, dy]| {
             let adjoint = self.adjoint(w);
             let mut dx = vec![0.0; x.len()];
-            let group = group_len(n);
+            let group = n.div_ceil(GROUPS);
             let parts: Vec<Vec<f32>> = dx
                 .par_chunks_mut(group * time * inputs)
                 .zip(x.par_chunks(group * time * inputs))

@@ -17,8 +17,10 @@ mod engine;
 mod kernel;
 mod live;
 mod norm;
+mod padded;
 mod reference;
 mod resnet;
+mod trunk;
 
 pub use architecture::{Architecture, BlockSpec};
 pub use bundle::{Bundle, Files, Manifest, ModelError, sha256_hex};

@@ -1,8 +1,8 @@
 //! The network in training mode, in candle: named parameters, forward with batch statistics, folding for inference.
 
 use super::architecture::Architecture;
-use super::block::{BlockOp, Kept};
-use super::norm::{EPSILON, Moments, NormRelu};
+use super::norm::{EPSILON, Moments};
+use super::trunk::{Trunk, TrunkOp};
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -35,8 +35,7 @@ pub struct Net {
     pub params: Vec<Param>,
     /// Running statistics: the stem's, then two for each block.
     pub running: Vec<Moments>,
-    kept: Vec<Arc<Mutex<Kept>>>,
-    stem_norm: NormRelu,
+    trunk: Arc<Mutex<Trunk>>,
 }
 
 /// Parameters before the first block.
@@ -96,8 +95,8 @@ impl Net {
         let running = std::iter::once(fresh(c))
             .chain(shape.blocks.iter().flat_map(|b| [fresh(b.channels), fresh(b.channels)]))
             .collect();
-        let kept = shape.blocks.iter().map(|_| Arc::default()).collect();
-        Ok(Self { shape, params, running, kept, stem_norm: NormRelu::default() })
+        let trunk = Arc::new(Mutex::new(Trunk::new(&shape)));
+        Ok(Self { shape, params, running, trunk })
     }
 
     /// Logits of classes and auxiliary statements in training mode; x `[n, time, 12]` with masked leads 0, mask
@@ -113,32 +112,20 @@ impl Net {
         seed: u64,
     ) -> Result<(Tensor, Tensor)> {
         let var = |i: usize| self.params[i].var.as_tensor();
-        let lead = mask.matmul(var(1))?.unsqueeze(1)?;
-        let stem = x.apply_op2(var(0), self.shape.stem())?.broadcast_add(&lead)?;
-        let mut y = stem.apply_op3(var(2), var(3), self.stem_norm.clone())?;
-        for (i, (shape, spec)) in self.shape.blocks().into_iter().zip(&self.shape.blocks).enumerate() {
-            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64);
-            let op = BlockOp { shape, dropout: spec.dropout, seed, kept: self.kept[i].clone() };
-            y = y.apply_op2(var(STEM + i), op)?;
-        }
-        let pooled = (y.mean(1)? * head_mask)?;
-        let at = STEM + self.shape.blocks.len();
+        let heads = STEM + self.shape.blocks.len();
+        let flat: Vec<Tensor> = (0..heads).map(|i| var(i).flatten_all()).collect::<Result<_>>()?;
+        let op = TrunkOp { trunk: self.trunk.clone(), seed };
+        let pooled = (x.apply_op3(mask, &Tensor::cat(&flat, 0)?, op)? * head_mask)?;
         let head = |i: usize| pooled.matmul(var(i))?.broadcast_add(var(i + 1));
-        Ok((head(at)?, head(at + 2)?))
+        Ok((head(heads)?, head(heads + 2)?))
     }
 
-    /// Takes the last batch's statistics, over `count` values a channel at the stem's output, into the running ones.
+    /// Takes the last batch's statistics, of `items` items of `time` samples, into the running ones.
     ///
     /// # Panics
     /// If a step of training panicked before.
     pub fn update_running(&mut self, items: usize, time: usize) {
-        let mut rows = self.shape.stem().out_len(time);
-        let mut batch = vec![(self.stem_norm.moments.lock().expect("no panic while held").clone(), rows)];
-        for (kept, block) in self.kept.iter().zip(self.shape.blocks()) {
-            rows = block.conv1.out_len(rows);
-            let kept = kept.lock().expect("no panic while held");
-            batch.extend(kept.moments.iter().map(|m| (m.clone(), rows)));
-        }
+        let batch = self.trunk.lock().expect("no panic while held").moments(time);
         for (running, (moments, rows)) in self.running.iter_mut().zip(batch) {
             let n = (items * rows) as f32;
             let mix = |to: &mut [f32], from: &[f32], scale: f32| {

@@ -9,9 +9,14 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
+mod wide;
 
 use std::sync::OnceLock;
+
+pub use wide::wide;
 
 /// Columns of one packed panel of B.
 pub const PANEL: usize = 16;
@@ -23,6 +28,8 @@ pub enum Isa {
     Portable,
     /// AVX2 with FMA.
     Avx2,
+    /// AVX-512 (F, BW, DQ, VL).
+    Avx512,
 }
 
 impl Isa {
@@ -32,6 +39,7 @@ impl Isa {
         match self {
             Self::Portable => "cpu-portable",
             Self::Avx2 => "cpu-avx2",
+            Self::Avx512 => "cpu-avx512",
         }
     }
 }
@@ -42,8 +50,14 @@ pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return Isa::Avx2;
+        {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return if wide { Isa::Avx512 } else { Isa::Avx2 };
+            }
         }
         Isa::Portable
     })
@@ -136,37 +150,19 @@ pub struct Finish<'a> {
 /// # Panics
 /// If a view does not fit its buffer: an error of the caller, checked once per call.
 pub fn product(m: usize, a: View<'_>, b: &Panels, c: &mut [f32], c_row: usize, finish: Finish<'_>) {
-    product_with(isa(), m, a, b, c, c_row, finish);
-}
-
-/// As [`product`], with a given instruction set (tests compare them).
-///
-/// # Panics
-/// As [`product`], or if the machine lacks the instruction set.
-pub fn product_with(
-    isa: Isa,
-    m: usize,
-    a: View<'_>,
-    b: &Panels,
-    c: &mut [f32],
-    c_row: usize,
-    finish: Finish<'_>,
-) {
     if m == 0 || b.cols == 0 {
         return;
     }
     check(m, a, b, c, c_row, finish);
-    match isa {
-        Isa::Portable => portable::product(m, a, b, c, c_row, finish),
+    match isa() {
+        // SAFETY: `isa` detected the features on this machine, and `check` proved that every index of the views is
+        // inside its buffer.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            assert!(self::isa() == Isa::Avx2, "this machine has no AVX2");
-            // SAFETY: AVX2 and FMA were detected, and `check` proved that every index of the views is inside its
-            // buffer.
-            unsafe { avx2::product(m, a, b, c, c_row, finish) }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 => portable::product(m, a, b, c, c_row, finish),
+        Isa::Avx512 => unsafe { avx512::product(m, a, b, c, c_row, finish) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::product(m, a, b, c, c_row, finish) },
+        _ => portable::product(m, a, b, c, c_row, finish),
     }
 }
 
@@ -251,12 +247,20 @@ mod tests {
                 residual: residual.then_some((&rs, cols)),
                 relu,
             };
-            let mut want = random(m * cols, seed ^ 4);
-            let mut got = want.clone();
-            product_with(Isa::Portable, m, view, &b, &mut want, cols, finish);
-            product_with(isa(), m, view, &b, &mut got, cols, finish);
-            let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            prop_assert_eq!(bits(&want), bits(&got));
+            let before = random(m * cols, seed ^ 4);
+            check(m, view, &b, &before, cols, finish);
+            let bits = |path: &dyn Fn(&mut [f32])| {
+                let mut c = before.clone();
+                path(&mut c);
+                c.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+            };
+            let want = bits(&|c| portable::product(m, view, &b, c, cols, finish));
+            prop_assert_eq!(&want, &bits(&|c| product(m, view, &b, c, cols, finish)));
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // SAFETY: detected, and `check` passed.
+                prop_assert_eq!(&want, &bits(&|c| unsafe { avx2::product(m, view, &b, c, cols, finish) }));
+            }
         }
     }
 

@@ -1,0 +1,150 @@
+//! AVX-512: up to 14 rows of C by two panels of 16 columns in 28 accumulators, one broadcast of A a fused multiply-add.
+
+use super::{Finish, PANEL, Panels, View};
+use std::arch::x86_64::{
+    __m512, __mmask16, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
+};
+
+/// Most rows of C in one tile.
+const ROWS: usize = 14;
+
+/// Where a tile lies and how its sums end.
+struct Place<'a, 'b> {
+    a: View<'a>,
+    rows: usize,
+    cols: usize,
+    c_row: usize,
+    finish: &'a Finish<'b>,
+}
+
+/// # Safety
+/// Needs AVX-512F, and views that `super::check` accepted.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn product(
+    m: usize,
+    a: View<'_>,
+    b: &Panels,
+    c: &mut [f32],
+    c_row: usize,
+    finish: Finish<'_>,
+) {
+    let place = Place { a, rows: b.rows, cols: b.cols, c_row, finish: &finish };
+    // Tiles of nearly equal height: a last tile of one row would wait for its own sums.
+    let (tiles, panels) = (m.div_ceil(ROWS), b.cols.div_ceil(PANEL));
+    for p in (0..panels).step_by(2) {
+        let (mut i, weights) = (0, &b.packed[p * b.rows * PANEL..]);
+        for t in 0..tiles {
+            let n = m / tiles + usize::from(t < m % tiles);
+            // SAFETY: rows i .. i+n are inside the checked view, panels p (and p+1) inside the packed weights, and
+            // C was checked to hold every row and column.
+            unsafe {
+                if p + 1 < panels {
+                    rows::<2>(n, i, p * PANEL, &place, weights, c);
+                } else {
+                    rows::<1>(n, i, p * PANEL, &place, weights, c);
+                }
+            }
+            i += n;
+        }
+    }
+}
+
+/// # Safety
+/// As [`tile`].
+#[target_feature(enable = "avx512f")]
+unsafe fn rows<const P: usize>(n: usize, i: usize, col: usize, at: &Place<'_, '_>, b: &[f32], c: &mut [f32]) {
+    // SAFETY: as the caller's.
+    unsafe {
+        match n {
+            1 => tile::<1, P>(i, col, at, b, c),
+            2 => tile::<2, P>(i, col, at, b, c),
+            3 => tile::<3, P>(i, col, at, b, c),
+            4 => tile::<4, P>(i, col, at, b, c),
+            5 => tile::<5, P>(i, col, at, b, c),
+            6 => tile::<6, P>(i, col, at, b, c),
+            7 => tile::<7, P>(i, col, at, b, c),
+            8 => tile::<8, P>(i, col, at, b, c),
+            9 => tile::<9, P>(i, col, at, b, c),
+            10 => tile::<10, P>(i, col, at, b, c),
+            11 => tile::<11, P>(i, col, at, b, c),
+            12 => tile::<12, P>(i, col, at, b, c),
+            13 => tile::<13, P>(i, col, at, b, c),
+            _ => tile::<ROWS, P>(i, col, at, b, c),
+        }
+    }
+}
+
+/// # Safety
+/// As [`product`], with rows `i .. i + N` inside the view and `P` panels of `b` from column `col` on.
+#[target_feature(enable = "avx512f")]
+unsafe fn tile<const N: usize, const P: usize>(
+    i: usize,
+    col: usize,
+    at: &Place<'_, '_>,
+    b: &[f32],
+    c: &mut [f32],
+) {
+    let a = at.a;
+    let mut sums = [[_mm512_setzero_ps(); P]; N];
+    // SAFETY: `super::check` proved the last index of A; each panel has outer_len · inner_len rows of 16.
+    unsafe {
+        let mut weights = b.as_ptr();
+        let start = a.values.as_ptr().add(i * a.row);
+        for o in 0..a.outer_len {
+            let mut x = start.add(o * a.outer);
+            for _ in 0..a.inner_len {
+                let mut w = [_mm512_setzero_ps(); P];
+                for (p, w) in w.iter_mut().enumerate() {
+                    *w = _mm512_loadu_ps(weights.wrapping_add(p * at.rows * PANEL));
+                }
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let v = _mm512_set1_ps(*x.wrapping_add(r * a.row));
+                    for (sum, w) in sum.iter_mut().zip(w) {
+                        *sum = _mm512_fmadd_ps(v, w, *sum);
+                    }
+                }
+                weights = weights.wrapping_add(PANEL);
+                x = x.wrapping_add(a.inner);
+            }
+        }
+    }
+    for (r, sum) in sums.iter().enumerate() {
+        for (p, sum) in sum.iter().enumerate() {
+            let col = col + p * PANEL;
+            let width = PANEL.min(at.cols - col);
+            let mask = 0xffff_u16 >> (PANEL - width);
+            // SAFETY: `super::check` proved that row i + r of C, bias and residual hold `cols` columns.
+            unsafe { end(*sum, mask, i + r, col, at, c) }
+        }
+    }
+}
+
+/// Ends one row of one panel, as `super::end_row` does.
+///
+/// # Safety
+/// Row `row` of C, bias and residual hold the columns of `mask` from `col` on.
+#[target_feature(enable = "avx512f")]
+unsafe fn end(sum: __m512, mask: __mmask16, row: usize, col: usize, at: &Place<'_, '_>, c: &mut [f32]) {
+    let finish = at.finish;
+    let mut v = sum;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let out = c.as_mut_ptr().add(row * at.c_row + col);
+        if finish.accumulate {
+            v = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, out), v);
+        } else {
+            if let Some(bias) = finish.bias {
+                v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(col)));
+            }
+            if let Some((residual, step)) = finish.residual {
+                v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, residual.as_ptr().add(row * step + col)));
+            }
+            if finish.relu {
+                // The second operand wins against NaN and against -0, as `end_row` has it.
+                v = _mm512_max_ps(v, _mm512_setzero_ps());
+            }
+        }
+        _mm512_mask_storeu_ps(out, mask, v);
+    }
+}
