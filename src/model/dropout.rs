@@ -25,19 +25,22 @@ impl Dropout {
         if self.below == 0 {
             return;
         }
-        wide(|| {
-            for (i, block) in values.chunks_mut(4 * LANES).enumerate() {
-                let mut hashes = [0u32; LANES];
-                for (lane, h) in hashes.iter_mut().enumerate() {
-                    *h = self.hash((i * LANES + lane) as u32);
-                }
-                for (k, part) in block.chunks_mut(LANES).enumerate() {
-                    for (v, h) in part.iter_mut().zip(&hashes) {
-                        *v *= if (h >> (8 * k)) & 0xff < self.below { 0.0 } else { self.keep_scale };
+        wide(
+            #[inline(always)]
+            || {
+                for (i, block) in values.chunks_mut(4 * LANES).enumerate() {
+                    let mut hashes = [0u32; LANES];
+                    for (lane, h) in hashes.iter_mut().enumerate() {
+                        *h = self.hash((i * LANES + lane) as u32);
+                    }
+                    for (k, part) in block.chunks_mut(LANES).enumerate() {
+                        for (v, h) in part.iter_mut().zip(&hashes) {
+                            *v *= if (h >> (8 * k)) & 0xff < self.below { 0.0 } else { self.keep_scale };
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
 
     #[inline]

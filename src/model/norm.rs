@@ -57,34 +57,37 @@ impl Sums {
     #[inline]
     fn add(&mut self, x: &[f32], y: &[f32], f: impl Fn(usize, f32, f32) -> (f32, f32)) {
         let channels = self.a.len();
-        wide(|| {
-            for first in (0..channels).step_by(LANES) {
-                let width = LANES.min(channels - first);
-                let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
-                for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
-                    let (x, y) = (&x[first..first + width], &y[first..first + width]);
-                    if width == LANES {
-                        // The same loop with a length that the compiler knows.
-                        let (x, y) = (&x[..LANES], &y[..LANES]);
-                        for i in 0..LANES {
-                            let (p, q) = f(first + i, x[i], y[i]);
-                            a[i] += p;
-                            b[i] += q;
-                        }
-                    } else {
-                        for i in 0..width {
-                            let (p, q) = f(first + i, x[i], y[i]);
-                            a[i] += p;
-                            b[i] += q;
+        wide(
+            #[inline(always)]
+            || {
+                for first in (0..channels).step_by(LANES) {
+                    let width = LANES.min(channels - first);
+                    let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
+                    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
+                        let (x, y) = (&x[first..first + width], &y[first..first + width]);
+                        if width == LANES {
+                            // The same loop with a length that the compiler knows.
+                            let (x, y) = (&x[..LANES], &y[..LANES]);
+                            for i in 0..LANES {
+                                let (p, q) = f(first + i, x[i], y[i]);
+                                a[i] += p;
+                                b[i] += q;
+                            }
+                        } else {
+                            for i in 0..width {
+                                let (p, q) = f(first + i, x[i], y[i]);
+                                a[i] += p;
+                                b[i] += q;
+                            }
                         }
                     }
+                    for i in 0..width {
+                        self.a[first + i] += f64::from(a[i]);
+                        self.b[first + i] += f64::from(b[i]);
+                    }
                 }
-                for i in 0..width {
-                    self.a[first + i] += f64::from(a[i]);
-                    self.b[first + i] += f64::from(b[i]);
-                }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -121,13 +124,16 @@ impl Affine {
     /// `relu(scale · h + shift)` of one item into `to`.
     pub fn relu_into(&self, to: &mut [f32], h: &[f32]) {
         let c = self.scale.len();
-        wide(|| {
-            for (to, h) in to.chunks_exact_mut(c).zip(h.chunks_exact(c)) {
-                for (((t, h), s), b) in to.iter_mut().zip(h).zip(&self.scale).zip(&self.shift) {
-                    *t = (h * s + b).max(0.0);
+        wide(
+            #[inline(always)]
+            || {
+                for (to, h) in to.chunks_exact_mut(c).zip(h.chunks_exact(c)) {
+                    for (((t, h), s), b) in to.iter_mut().zip(h).zip(&self.scale).zip(&self.shift) {
+                        *t = (h * s + b).max(0.0);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// `to = relu(skip + scale · h + shift)` of one item; `None`: the skip is in `to` already.
@@ -136,13 +142,16 @@ impl Affine {
         if let Some(skip) = skip {
             to.copy_from_slice(skip);
         }
-        wide(|| {
-            for (to, h) in to.chunks_exact_mut(c).zip(h.chunks_exact(c)) {
-                for (((t, h), s), b) in to.iter_mut().zip(h).zip(&self.scale).zip(&self.shift) {
-                    *t = (*t + (h * s + b)).max(0.0);
+        wide(
+            #[inline(always)]
+            || {
+                for (to, h) in to.chunks_exact_mut(c).zip(h.chunks_exact(c)) {
+                    for (((t, h), s), b) in to.iter_mut().zip(h).zip(&self.scale).zip(&self.shift) {
+                        *t = (*t + (h * s + b)).max(0.0);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
@@ -176,23 +185,29 @@ impl NormGrad {
     /// The gradient at the norm's input from `d` at its output, one item, into `to`.
     pub fn apply_into(&self, to: &mut [f32], d: &[f32], h: &[f32]) {
         let c = self.k.len();
-        wide(|| {
-            for ((to, d), h) in to.chunks_exact_mut(c).zip(d.chunks_exact(c)).zip(h.chunks_exact(c)) {
-                let rows = to.iter_mut().zip(d).zip(h);
-                let channels = self.k.iter().zip(&self.a).zip(&self.b).zip(&self.mean);
-                for (((t, d), h), (((k, a), b), mean)) in rows.zip(channels) {
-                    *t = k * (d - a - (h - mean) * b);
+        wide(
+            #[inline(always)]
+            || {
+                for ((to, d), h) in to.chunks_exact_mut(c).zip(d.chunks_exact(c)).zip(h.chunks_exact(c)) {
+                    let rows = to.iter_mut().zip(d).zip(h);
+                    let channels = self.k.iter().zip(&self.a).zip(&self.b).zip(&self.mean);
+                    for (((t, d), h), (((k, a), b), mean)) in rows.zip(channels) {
+                        *t = k * (d - a - (h - mean) * b);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
 /// Where the rectified output was 0, no gradient passes.
 pub(super) fn behind_relu(d: &mut [f32], out: &[f32]) {
-    wide(|| {
-        for (d, o) in d.iter_mut().zip(out) {
-            *d = if *o > 0.0 { *d } else { 0.0 };
-        }
-    });
+    wide(
+        #[inline(always)]
+        || {
+            for (d, o) in d.iter_mut().zip(out) {
+                *d = if *o > 0.0 { *d } else { 0.0 };
+            }
+        },
+    );
 }
