@@ -11,6 +11,9 @@ use super::kernel::{Finish, Panels, isa};
 use super::{Architecture, Arrays, LEADS, LeadMask};
 use std::sync::Arc;
 
+/// Streams that go through a layer together.
+const TOGETHER: usize = 8;
+
 /// A folded convolution.
 struct Layer {
     conv: Conv,
@@ -85,183 +88,287 @@ impl Network {
         })
     }
 
-    fn open(&self, mask: LeadMask) -> LiveState {
-        let mut bias = self.stem.bias.clone();
-        for (lead, term) in self.lead.chunks_exact(self.shape.stem_channels).enumerate() {
-            if mask >> lead & 1 == 1 {
-                for (b, t) in bias.iter_mut().zip(term) {
-                    *b += t;
-                }
-            }
+    fn open(&self) -> LiveState {
+        let inputs = self.blocks.iter().map(|b| Input::new(&b.first.conv));
+        let hidden = self.blocks.iter().map(|b| Input::new(&b.second.conv));
+        LiveState {
+            stem_bias: Vec::new(),
+            stem: Input::new(&self.stem.conv),
+            blocks: inputs.zip(hidden).map(|(x, h)| BlockState { x, h }).collect(),
+            last: Vec::new(),
+            steps: 0,
         }
-        let blocks = self.blocks.iter().map(|b| BlockState {
-            first: Tail::new(&b.first.conv),
-            second: Tail::new(&b.second.conv),
-            skip: Queue { width: b.first.conv.inputs, ..Queue::default() },
-            tap: Queue { width: b.first.conv.outputs, ..Queue::default() },
-        });
-        LiveState { stem_bias: bias, stem: Tail::new(&self.stem.conv), blocks: blocks.collect(), steps: 0 }
     }
 }
 
-/// A layer's input that later outputs still need, in padded rows.
-struct Tail {
+/// A convolution's input, as far as something still needs it, and how far the convolution has come.
+struct Input {
     conv: Conv,
+    /// Rows kept; row i of the input is row `pad + i` here, before it lie the zeros of the segment's start.
     rows: Vec<f32>,
     /// Padded rows already dropped.
-    dropped: u64,
+    dropped: usize,
     /// Next output.
-    next: u64,
+    next: usize,
 }
 
-impl Tail {
+impl Input {
     fn new(conv: &Conv) -> Self {
-        Self { conv: *conv, rows: vec![0.0; conv.pad() * conv.inputs], dropped: 0, next: 0 }
+        let mut input = Self { conv: *conv, rows: Vec::new(), dropped: 0, next: 0 };
+        input.begin();
+        input
     }
 
-    /// Takes new input rows; `finish` adds the padding behind the last one.
-    fn push(&mut self, rows: &[f32], finish: bool) {
-        self.rows.extend_from_slice(rows);
-        if finish {
-            self.rows.resize(self.rows.len() + self.conv.pad() * self.conv.inputs, 0.0);
-        }
+    /// Before the first row of a segment.
+    fn begin(&mut self) {
+        self.rows.clear();
+        (self.dropped, self.next) = (0, 0);
+        self.pad();
+    }
+
+    /// The zeros before the first row or behind the last one.
+    fn pad(&mut self) {
+        self.append(self.conv.pad());
+    }
+
+    /// Room for `n` more rows.
+    fn append(&mut self, n: usize) -> &mut [f32] {
+        let at = self.rows.len();
+        self.rows.resize(at + n * self.conv.inputs, 0.0);
+        &mut self.rows[at..]
+    }
+
+    /// From padded row `row` on.
+    fn from(&self, row: usize) -> &[f32] {
+        &self.rows[(row - self.dropped) * self.conv.inputs..]
+    }
+
+    /// From row `row` of the input itself on.
+    fn inside(&self, row: usize) -> &[f32] {
+        self.from(row + self.conv.pad())
     }
 
     /// Outputs that can be computed now.
     fn ready(&self) -> usize {
         let Conv { inputs, taps, stride, dilation, .. } = self.conv;
-        let have = self.dropped + (self.rows.len() / inputs) as u64;
-        let span = ((taps - 1) * dilation + 1) as u64;
-        if have < span {
-            return 0;
-        }
-        ((have - span) / stride as u64 + 1).saturating_sub(self.next) as usize
+        let (have, span) = (self.dropped + self.rows.len() / inputs, (taps - 1) * dilation + 1);
+        if have < span { 0 } else { ((have - span) / stride + 1).saturating_sub(self.next) }
     }
 
-    /// Computes all ready outputs into `out`.
-    fn run(&mut self, layer: &Layer, out: &mut Vec<f32>, finish: Finish<'_>) {
-        let (n, stride) = (self.ready(), self.conv.stride as u64);
-        out.clear();
-        out.resize(n * self.conv.outputs, 0.0);
-        let first = (self.next * stride - self.dropped) as usize * self.conv.inputs;
+    /// Computes the next `n` outputs.
+    fn run(&mut self, layer: &Layer, n: usize, out: &mut [f32], finish: Finish<'_>) {
         if n > 0 {
-            layer.conv.forward(&self.rows[first..], &layer.kernel, n, out, finish);
+            layer.conv.forward(self.from(self.next * self.conv.stride), &layer.kernel, n, out, finish);
         }
-        self.next += n as u64;
-        // A stride may want rows that have not come yet; what is there and no longer needed goes.
-        let gone = ((self.next * stride - self.dropped) as usize).min(self.rows.len() / self.conv.inputs);
-        self.rows.drain(..gone * self.conv.inputs);
-        self.dropped += gone as u64;
+        self.next += n;
+    }
+
+    /// Drops what lies before padded row `row` and before the next output's reach.
+    fn drop_before(&mut self, row: usize) {
+        // A stride may point behind what has come yet.
+        let have = self.dropped + self.rows.len() / self.conv.inputs;
+        let row = row.min(self.next * self.conv.stride).min(have);
+        self.rows.drain(..(row - self.dropped) * self.conv.inputs);
+        self.dropped = row;
     }
 }
 
-/// Rows that wait for a deeper layer to reach them.
-#[derive(Default)]
-struct Queue {
-    width: usize,
-    rows: Vec<f32>,
-    /// Index of the first row kept.
-    first: u64,
-}
-
-impl Queue {
-    /// Drops rows before `index`.
-    fn drop_before(&mut self, index: u64) {
-        let gone = ((index - self.first) as usize).min(self.rows.len() / self.width);
-        self.rows.drain(..gone * self.width);
-        self.first += gone as u64;
-    }
-}
-
+/// A block's input, read by its first convolution, its skip path and, where the block before is a tap, by the reader
+/// of steps; and its hidden layer.
 struct BlockState {
-    first: Tail,
-    second: Tail,
-    skip: Queue,
-    tap: Queue,
+    x: Input,
+    h: Input,
+}
+
+impl BlockState {
+    fn begin(&mut self) {
+        self.x.begin();
+        self.h.begin();
+    }
+
+    /// Advances one block by the rows that came into its input; `out` makes room for its outputs.
+    fn run<'a>(
+        &mut self,
+        block: &Block,
+        skipped: &mut Vec<f32>,
+        finish: bool,
+        out: impl FnOnce(usize) -> &'a mut [f32],
+    ) {
+        if finish {
+            self.x.pad();
+        }
+        let n = self.x.ready();
+        self.x.run(&block.first, n, self.h.append(n), block.first.bias_relu());
+        if finish {
+            self.h.pad();
+        }
+        let (n, first) = (self.h.ready(), self.h.next);
+        if n == 0 {
+            return;
+        }
+        let (x, outputs) = (self.x.inside(first * block.first.conv.stride), block.second.conv.outputs);
+        let residual = match &block.skip {
+            Some(layer) => {
+                skipped.resize(n * outputs, 0.0);
+                layer.conv.forward(x, &layer.kernel, n, skipped, Finish::default());
+                skipped.as_slice()
+            }
+            None => x,
+        };
+        let end = Finish { residual: Some((residual, outputs)), ..block.second.bias_relu() };
+        self.h.run(&block.second, n, out(n), end);
+    }
+
+    /// Drops what nothing needs any more; `read` = rows of the input that the reader of steps has taken.
+    fn trim(&mut self, read: Option<usize>) {
+        let pad = self.x.conv.pad();
+        let wanted = (self.h.next * self.x.conv.stride).min(read.unwrap_or(usize::MAX));
+        self.x.drop_before(wanted.saturating_add(pad));
+        self.h.drop_before(usize::MAX);
+    }
 }
 
 /// One segment's place in every layer.
 pub struct LiveState {
     stem_bias: Vec<f32>,
-    stem: Tail,
+    stem: Input,
     blocks: Vec<BlockState>,
+    /// The last block's newest outputs.
+    last: Vec<f32>,
     /// Steps given so far.
-    steps: u64,
+    steps: usize,
 }
 
-impl BlockState {
-    /// Advances one block: `x` in, complete outputs out (in `x` again).
-    fn run(&mut self, block: &Block, x: &mut Vec<f32>, scratch: &mut [Vec<f32>; 2], finish: bool) {
-        let [h, skipped] = scratch;
-        self.first.push(x, finish);
-        self.skip.rows.extend_from_slice(x);
-        self.first.run(&block.first, h, block.first.bias_relu());
-        self.second.push(h, finish);
-        let (n, stride) = (self.second.ready(), block.first.conv.stride);
-        let start = self.second.next;
-        self.skip.drop_before(start * stride as u64);
-        let outputs = block.second.conv.outputs;
-        let residual = match &block.skip {
-            Some(layer) => {
-                skipped.clear();
-                skipped.resize(n * outputs, 0.0);
-                if n > 0 {
-                    layer.conv.forward(&self.skip.rows, &layer.kernel, n, skipped, Finish::default());
+impl LiveState {
+    /// Before the first sample of a segment with these leads; memory stays.
+    fn begin(&mut self, network: &Network, mask: LeadMask) {
+        for block in &mut self.blocks {
+            block.begin();
+        }
+        self.begin_stem(network, mask);
+    }
+
+    fn begin_stem(&mut self, network: &Network, mask: LeadMask) {
+        self.stem_bias.clone_from(&network.stem.bias);
+        for (lead, term) in network.lead.chunks_exact(network.shape.stem_channels).enumerate() {
+            if mask >> lead & 1 == 1 {
+                for (b, t) in self.stem_bias.iter_mut().zip(term) {
+                    *b += t;
                 }
-                skipped.as_slice()
             }
-            None => &self.skip.rows,
-        };
-        let finish = Finish { residual: Some((residual, outputs)), ..block.second.bias_relu() };
-        self.second.run(&block.second, x, finish);
-        self.skip.drop_before(self.second.next * stride as u64);
+        }
+        self.stem.begin();
+        self.steps = 0;
+    }
+
+    /// Takes new samples through the stem.
+    fn stem(&mut self, network: &Network, input: &[f32], finish: bool) {
+        self.stem.rows.extend_from_slice(input);
+        if finish {
+            self.stem.pad();
+        }
+        let n = self.stem.ready();
+        let bias = Finish { bias: Some(&self.stem_bias), relu: true, ..Finish::default() };
+        let Some(first) = self.blocks.first_mut() else { return };
+        self.stem.run(&network.stem, n, first.x.append(n), bias);
+        self.stem.drop_before(usize::MAX);
+        self.last.clear();
+    }
+
+    /// Takes what the layer before gave through block `i`.
+    fn block(&mut self, i: usize, block: &Block, skipped: &mut Vec<f32>, finish: bool) {
+        let (now, next) = self.blocks.split_at_mut(i + 1);
+        let last = &mut self.last;
+        now[i].run(block, skipped, finish, |n| match next.first_mut() {
+            Some(next) => next.x.append(n),
+            None => {
+                last.resize(n * block.second.conv.outputs, 0.0);
+                last
+            }
+        });
+    }
+
+    /// A whole segment, block after block in the memory of the blocks before: what a layer writes is still in cache
+    /// when the next one reads it.
+    fn whole(&mut self, network: &Network, input: &[f32], mask: LeadMask, skipped: &mut Vec<f32>) {
+        self.begin_stem(network, mask);
+        if let Some(first) = self.blocks.first_mut() {
+            first.begin();
+        }
+        self.stem(network, input, true);
+        for (i, block) in network.blocks.iter().enumerate() {
+            let (before, rest) = self.blocks.split_at_mut(i);
+            if let Some(before) = before.last_mut() {
+                std::mem::swap(&mut before.h.rows, &mut rest[0].h.rows);
+            }
+            rest[0].h.begin();
+            if let Some(next) = rest.get_mut(1) {
+                // The input of the block before is free unless it is to be read as a tap.
+                if let Some(before) =
+                    before.last_mut().filter(|_| i < 2 || !network.shape.taps.contains(&(i - 2)))
+                {
+                    std::mem::swap(&mut before.x.rows, &mut next.x.rows);
+                }
+                next.x.begin();
+            }
+            self.block(i, block, skipped, true);
+        }
+    }
+
+    /// Reads the steps that the last block completed: taps and logits.
+    fn read(&mut self, network: &Network, steps: &mut Steps) {
+        let (shape, last) = (&network.shape, &self.last);
+        let (features, classes) = (shape.features(), shape.classes.len());
+        (steps.first, steps.count) = (self.steps as u64, last.len() / features);
+        steps.taps.clear();
+        for step in 0..steps.count {
+            for &t in &shape.taps {
+                let (rows, at) = match self.blocks.get(t + 1) {
+                    Some(next) => (next.x.inside(self.steps + step), 0),
+                    None => (last.as_slice(), step),
+                };
+                let width = shape.blocks[t].channels;
+                steps.taps.extend_from_slice(&rows[at * width..(at + 1) * width]);
+            }
+        }
+        steps.logits.clear();
+        steps.logits.resize(steps.count * classes, 0.0);
+        if steps.count > 0 {
+            let head = Conv { inputs: features, outputs: classes, taps: 1, stride: 1, dilation: 1 };
+            let finish = Finish { bias: Some(&network.head_bias), ..Finish::default() };
+            head.forward(last, &network.head, steps.count, &mut steps.logits, finish);
+        }
+        self.steps += steps.count;
+        for (i, block) in self.blocks.iter_mut().enumerate() {
+            let tapped = i > 0 && shape.taps.contains(&(i - 1));
+            block.trim(tapped.then_some(self.steps));
+        }
     }
 }
 
 /// The engine of one thread.
 pub struct LiveEngine {
     network: Arc<Network>,
-    scratch: [Vec<f32>; 2],
+    /// A skip convolution's outputs.
+    skipped: Vec<f32>,
+    /// The place of whole records, whose memory is used again and again.
+    record: Option<LiveState>,
 }
 
 impl LiveEngine {
     /// An engine over a shared network.
     #[must_use]
     pub fn new(network: Arc<Network>) -> Self {
-        Self { network, scratch: Default::default() }
+        Self { network, skipped: Vec::new(), record: None }
     }
 
-    /// The stem for one stream.
-    fn stem(&self, state: &mut LiveState, input: &[f32], finish: bool, x: &mut Vec<f32>) {
-        state.stem.push(input, finish);
-        let bias = Finish { bias: Some(&state.stem_bias), relu: true, ..Finish::default() };
-        state.stem.run(&self.network.stem, x, bias);
-    }
-
-    /// Collects the taps of the steps that the last block completed, and their logits.
-    fn collect(&self, state: &mut LiveState, last: &[f32]) -> Steps {
-        let shape = &self.network.shape;
-        let (features, classes) = (shape.features(), shape.classes.len());
-        let count = last.len() / features;
-        let mut taps = Vec::with_capacity(count * shape.tap_channels());
-        for step in 0..count {
-            for &t in &shape.taps {
-                let tap = &state.blocks[t].tap;
-                taps.extend_from_slice(&tap.rows[step * tap.width..(step + 1) * tap.width]);
-            }
-        }
-        let mut logits = vec![0.0; count * classes];
-        if count > 0 {
-            let head = Conv { inputs: features, outputs: classes, taps: 1, stride: 1, dilation: 1 };
-            let finish = Finish { bias: Some(&self.network.head_bias), ..Finish::default() };
-            head.forward(last, &self.network.head, count, &mut logits, finish);
-        }
-        let first = state.steps;
-        state.steps += count as u64;
-        for &t in &shape.taps {
-            state.blocks[t].tap.drop_before(state.steps);
-        }
-        Steps { first, count, taps, logits }
+    /// One whole segment `[time, lead]` from its start to its end, in memory that the next one uses again: the same
+    /// bits as [`Engine::advance`] gives for any cut of it.
+    pub fn record(&mut self, input: &[f32], mask: LeadMask, steps: &mut Steps) {
+        let network = &self.network;
+        let state = self.record.get_or_insert_with(|| network.open());
+        state.whole(network, input, mask, &mut self.skipped);
+        state.read(network, steps);
     }
 }
 
@@ -271,37 +378,35 @@ impl Engine for LiveEngine {
     }
 
     fn open(&self, mask: LeadMask) -> Stream {
-        Stream { mask, state: State::Live(self.network.open(mask)) }
+        let mut state = self.network.open();
+        state.begin(&self.network, mask);
+        Stream { mask, state: State::Live(state) }
     }
 
-    /// Layer by layer over all streams, so that a layer's weights stay in cache.
+    /// Layer by layer over a few streams at a time: a layer's weights serve them all while what they hand from layer to
+    /// layer is still in cache.
     fn advance(&mut self, work: &mut [Work<'_>]) -> Result<(), ModelError> {
-        let network = self.network.clone();
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut flowing = vec![Vec::new(); work.len()];
-        for (w, x) in work.iter_mut().zip(&mut flowing) {
-            let State::Live(state) = &mut w.stream.state else {
-                return Err(ModelError::Device("the stream belongs to another engine".into()));
-            };
-            self.stem(state, w.input, w.finish, x);
-        }
-        for (i, block) in network.blocks.iter().enumerate() {
-            let tapped = network.shape.taps.contains(&i);
-            for (w, x) in work.iter_mut().zip(&mut flowing) {
-                if let State::Live(state) = &mut w.stream.state {
-                    state.blocks[i].run(block, x, &mut scratch, w.finish);
-                    if tapped {
-                        state.blocks[i].tap.rows.extend_from_slice(x);
-                    }
+        let network = &self.network;
+        for work in work.chunks_mut(TOGETHER) {
+            for w in work.iter_mut() {
+                live(w.stream)?.stem(network, w.input, w.finish);
+            }
+            for (i, block) in network.blocks.iter().enumerate() {
+                for w in work.iter_mut() {
+                    live(w.stream)?.block(i, block, &mut self.skipped, w.finish);
                 }
             }
-        }
-        for (w, x) in work.iter_mut().zip(&flowing) {
-            if let State::Live(state) = &mut w.stream.state {
-                w.steps = self.collect(state, x);
+            for w in work.iter_mut() {
+                live(w.stream)?.read(network, &mut w.steps);
             }
         }
-        self.scratch = scratch;
         Ok(())
+    }
+}
+
+fn live(stream: &mut Stream) -> Result<&mut LiveState, ModelError> {
+    match &mut stream.state {
+        State::Live(state) => Ok(state),
+        State::Window(_) => Err(ModelError::Device("the stream belongs to another engine".into())),
     }
 }

@@ -39,14 +39,3 @@ pub const LEADS: usize = 12;
 pub const RATE_HZ: u32 = 100;
 /// Input samples of one step (40 ms).
 pub const STEP_SAMPLES: usize = 4;
-#[doc(hidden)]
-pub fn bench_product(m: usize, k: usize, c: usize, reps: usize) {
-    use kernel::*;
-    let a = vec![0.5f32; m * 128 + k * 2 + 5000];
-    let b = Panels::pack(&vec![0.1; k * c], k, c);
-    let mut out = vec![0.0f32; m * c];
-    let view = View { values: &a, row: 128, outer: 0, outer_len: 1, inner: 1, inner_len: k };
-    for _ in 0..reps {
-        product(m, view, &b, &mut out, c, Finish { relu: true, bias: Some(&a[..c]), ..Finish::default() });
-    }
-}

@@ -5,6 +5,7 @@
 //! What it never does: sockets, clocks, anything a running ward needs.
 //! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate); called by `cli` only.
 
+mod batch;
 pub mod dataset;
 pub mod evaluate;
 pub mod explain;

@@ -1,7 +1,7 @@
 //! What the network and a codebook say of whole records, many at a time.
 
 use super::leads::flag;
-use crate::model::{Bundle, Codebook, Engine, LEADS, LeadMask, LiveEngine, ModelError, Network, Steps, Work};
+use crate::model::{Bundle, Codebook, LEADS, LeadMask, LiveEngine, ModelError, Network, Steps};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -26,11 +26,21 @@ pub fn steps_of(engine: &mut LiveEngine, signal: &[f32], mask: LeadMask) -> Resu
     let keep: [f32; LEADS] = std::array::from_fn(|lead| flag(mask, lead));
     let masked: Vec<f32> =
         signal.chunks_exact(LEADS).flat_map(|row| row.iter().zip(&keep).map(|(v, k)| v * k)).collect();
-    let mut stream = engine.open(mask);
-    let mut work = [Work { stream: &mut stream, input: &masked, finish: true, steps: Steps::default() }];
-    engine.advance(&mut work)?;
-    let [Work { steps, .. }] = work;
+    let mut steps = Steps::default();
+    engine.record(&masked, mask, &mut steps);
     Ok(steps)
+}
+
+/// The window's logits: the mean over its steps `[class]`.
+#[must_use]
+pub fn mean_logits(steps: &Steps, classes: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; classes];
+    for row in steps.logits.chunks_exact(classes) {
+        for (m, v) in mean.iter_mut().zip(row) {
+            *m += v / steps.count as f32;
+        }
+    }
+    mean
 }
 
 /// Runs `f` on the steps of many records, in order, on all cores.

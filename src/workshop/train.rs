@@ -1,15 +1,16 @@
 //! Training of the network on PTB-XL (docs/method.md, training). Deterministic by seed for any number of threads.
 
 use super::WorkshopError;
-use super::dataset::{LENGTH, PtbXl};
-use super::leads::{LEAD_SETS, draw_mask, flag};
+use super::batch::draw;
+use super::dataset::PtbXl;
+use super::leads::LEAD_SETS;
 use super::optimise::{AdamW, average, one_cycle};
 use super::validate::macro_auroc;
-use crate::model::{Architecture, Arrays, LEADS, Net, Network, arrays, fold};
+use crate::model::{Architecture, Arrays, Net, Network, arrays, fold};
 use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -19,8 +20,10 @@ use std::sync::Arc;
 const BATCH: usize = 64;
 /// Weight of the auxiliary statements' loss.
 const AUXILIARY_WEIGHT: f64 = 2.0;
-/// Dropout of the pooled features.
-const HEAD_DROPOUT: f32 = 0.3;
+/// Share of the run after which the averaged weights begin to teach.
+const TEACHER_FROM: f64 = 0.15;
+/// Steps between two looks of the teacher at the averaged weights.
+const TEACHER_EVERY: u64 = 50;
 
 /// What to train.
 #[derive(Debug, Clone)]
@@ -79,31 +82,14 @@ pub struct Run<'a> {
     net: Net,
     adam: AdamW,
     mean: Vec<Vec<f32>>,
+    teacher: Option<Arc<Network>>,
     history: Vec<Epoch>,
-}
-
-/// One batch, ready for the network.
-struct Batch {
-    x: Tensor,
-    mask: Tensor,
-    head_mask: Tensor,
-    classes: Tensor,
-    /// 1 where the record has a superclass.
-    weight: Tensor,
-    statements: Tensor,
-    time: usize,
 }
 
 /// Binary cross-entropy per element, from logits.
 fn cross_entropy(logits: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
     let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
     (logits.relu()? - (logits * target)?)? + soft
-}
-
-/// A standard normal number (Box-Muller).
-fn normal(rng: &mut impl Rng) -> f32 {
-    let (u, v): (f32, f32) = (rng.random_range(f32::EPSILON..1.0), rng.random());
-    (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
 }
 
 impl<'a> Run<'a> {
@@ -118,7 +104,16 @@ impl<'a> Run<'a> {
         }
         let net = Net::new(Architecture::default(), set.statements.len(), plan.seed)?;
         let mean = net.state()?;
-        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean, history: Vec::new() };
+        let mut run = Self {
+            plan,
+            set,
+            records,
+            net,
+            adam: AdamW::default(),
+            mean,
+            teacher: None,
+            history: Vec::new(),
+        };
         if run.plan.resume {
             run.load()?;
         }
@@ -137,72 +132,22 @@ impl<'a> Run<'a> {
         (self.adam.steps / self.steps_per_epoch()) as u32
     }
 
-    /// Augmented copy of one record into `x` (`[time, lead]`).
-    fn augment(
-        &self,
-        record: usize,
-        from: usize,
-        mask: u16,
-        rng: &mut ChaCha8Rng,
-        x: &mut Vec<f32>,
-        time: usize,
-    ) {
-        let gain = if rng.random_bool(0.5) { rng.random_range(0.7f32.ln()..1.4f32.ln()).exp() } else { 1.0 };
-        // 0.03 mV in units of 0.25 mV.
-        let noise = if rng.random_bool(0.3) { rng.random_range(0.0..0.12f32) } else { 0.0 };
-        let gains: [f32; LEADS] = std::array::from_fn(|lead| gain * flag(mask, lead));
-        let start = x.len();
-        for row in self.set.signal(record)[from * LEADS..(from + time) * LEADS].chunks_exact(LEADS) {
-            x.extend(row.iter().zip(&gains).map(|(v, g)| v * g));
+    /// The averaged weights as they were not long ago, from a while into the run on.
+    fn teacher(&mut self, u: f64) -> Result<Option<&Arc<Network>>, WorkshopError> {
+        if u < TEACHER_FROM {
+            return Ok(None);
         }
-        if noise > 0.0 {
-            for row in x[start..].chunks_exact_mut(LEADS) {
-                for (v, _) in row.iter_mut().zip(&gains).filter(|(_, g)| **g > 0.0) {
-                    *v += noise * normal(rng);
-                }
-            }
+        if self.teacher.is_none() || self.adam.steps.is_multiple_of(TEACHER_EVERY) {
+            self.teacher = Some(Arc::new(Network::new(self.net.shape.clone(), &self.weights())?));
         }
+        Ok(self.teacher.as_ref())
     }
 
-    fn batch(&self, records: &[usize], rng: &mut ChaCha8Rng) -> candle_core::Result<Batch> {
-        let n = records.len();
-        let time = [880, 920, 960, 1000][rng.random_range(0..4)];
-        let from = rng.random_range(0..=LENGTH - time);
-        let statements = self.set.statements.len();
-        let (mut x, mut masks) = (Vec::with_capacity(n * time * LEADS), Vec::with_capacity(n * LEADS));
-        let (mut classes, mut weight) = (Vec::new(), Vec::new());
-        let mut said = vec![0.0f32; n * statements];
-        for (i, &record) in records.iter().enumerate() {
-            let mask = draw_mask(rng);
-            self.augment(record, from, mask, rng, &mut x, time);
-            masks.extend((0..LEADS).map(|lead| flag(mask, lead)));
-            let labels = &self.set.labels[record];
-            classes.extend(labels.classes.map(|c| f32::from(u8::from(c))));
-            weight.push(f32::from(u8::from(labels.has_class())));
-            for &s in &labels.statements {
-                said[i * statements + s] = 1.0;
-            }
-        }
-        let features = self.net.shape.features();
-        let keep = 1.0 / (1.0 - HEAD_DROPOUT);
-        let head: Vec<f32> =
-            (0..n * features).map(|_| if rng.random::<f32>() < HEAD_DROPOUT { 0.0 } else { keep }).collect();
-        let device = &Device::Cpu;
-        Ok(Batch {
-            x: Tensor::from_vec(x, (n, time, LEADS), device)?,
-            mask: Tensor::from_vec(masks, (n, LEADS), device)?,
-            head_mask: Tensor::from_vec(head, (n, features), device)?,
-            classes: Tensor::from_vec(classes, (n, 5), device)?,
-            weight: Tensor::from_vec(weight, (n, 1), device)?,
-            statements: Tensor::from_vec(said, (n, statements), device)?,
-            time,
-        })
-    }
-
-    /// One step; returns both losses.
-    fn step(&mut self, records: &[usize], rate: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
+    /// One step at `u` of the run (0 to 1); returns both losses.
+    fn step(&mut self, records: &[usize], u: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let b = self.batch(records, &mut rng)?;
+        let (set, features) = (self.set, self.net.shape.features());
+        let b = draw(set, records, features, u, self.teacher(u)?, &mut rng)?;
         let (logits, said) = self.net.forward(&b.x, &b.mask, &b.head_mask, seed)?;
         let labelled = f64::from(b.weight.sum_all()?.to_scalar::<f32>()?).max(1.0) * 5.0;
         let loss = (cross_entropy(&logits, &b.classes)?.broadcast_mul(&b.weight)?.sum_all()? / labelled)?;
@@ -221,7 +166,7 @@ impl<'a> Run<'a> {
             return Err(WorkshopError::Diverged(self.adam.steps));
         }
         let decayed: Vec<_> = self.net.params.iter().map(|p| p.decayed.as_slice()).collect();
-        self.adam.step(&mut values, &slopes, &decayed, rate);
+        self.adam.step(&mut values, &slopes, &decayed, one_cycle(u));
         for (p, values) in self.net.params.iter().zip(&values) {
             p.var.set(&Tensor::from_slice(values, p.var.shape(), &Device::Cpu)?)?;
         }
@@ -239,11 +184,13 @@ impl<'a> Run<'a> {
         let seed = self.plan.seed.wrapping_mul(1_000_003).wrapping_add(epoch);
         let mut order = self.records.clone();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        // A run that was stopped between epochs goes on with the same teacher as one that was not.
+        self.teacher = None;
         let mut sums = [0.0; 2];
         for (i, records) in order.chunks_exact(BATCH).enumerate() {
             let at = epoch * steps + i as u64;
             let u = at as f64 / (u64::from(self.plan.epochs) * steps) as f64;
-            let losses = self.step(records, one_cycle(u), seed.wrapping_mul(1 << 20).wrapping_add(at))?;
+            let losses = self.step(records, u, seed.wrapping_mul(1 << 20).wrapping_add(at))?;
             for (sum, loss) in sums.iter_mut().zip(losses) {
                 *sum += loss;
             }

@@ -3,19 +3,9 @@
 use super::WorkshopError;
 use super::dataset::PtbXl;
 use super::metrics::auroc;
-use super::reading::for_records;
+use super::reading::{for_records, mean_logits};
 use crate::model::{LeadMask, Network, Steps};
 use std::sync::Arc;
-
-fn mean_logits(steps: &Steps, classes: usize) -> Vec<f32> {
-    let mut mean = vec![0.0; classes];
-    for row in steps.logits.chunks_exact(classes) {
-        for (m, v) in mean.iter_mut().zip(row) {
-            *m += v / steps.count as f32;
-        }
-    }
-    mean
-}
 
 /// Macro AUROC from scores over the labelled records of a fold, with one lead set.
 ///

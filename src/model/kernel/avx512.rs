@@ -2,8 +2,8 @@
 
 use super::{Finish, PANEL, Panels, View};
 use std::arch::x86_64::{
-    __m512, __mmask16, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    __m512, __mmask16, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
 };
 use std::hint::black_box;
 
@@ -39,8 +39,14 @@ pub(super) unsafe fn product(
     let (tiles, panels) = (m.div_ceil(ROWS), b.cols.div_ceil(PANEL));
     for p in (0..panels).step_by(2) {
         let (mut i, weights) = (0, &b.packed[p * b.rows * PANEL..]);
+        let next = &b.packed[((p + 2) * b.rows * PANEL).min(b.packed.len())..];
         for t in 0..tiles {
             let n = m / tiles + usize::from(t < m % tiles);
+            // The next panels' weights come nearer while these are at work, an equal part with each tile.
+            let part = (2 * b.rows * PANEL).div_ceil(tiles).next_multiple_of(PANEL);
+            for line in next.iter().skip(t * part).take(part).step_by(PANEL) {
+                _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(line).cast());
+            }
             // SAFETY: rows i .. i+n are inside the checked view, panels p (and p+1) inside the packed weights, and
             // C was checked to hold every row and column.
             unsafe {
