@@ -2,7 +2,7 @@
 //! surrogate that reads classes from cluster proportions alone.
 
 use super::arrays;
-use super::kernel::{Finish, Panels, View, product};
+use super::kernel::{Finish, Panels, View, product, wide};
 use super::live::take;
 use super::{Arrays, LeadMask, ModelError};
 use crate::snapshot::ClusterName;
@@ -54,8 +54,35 @@ pub struct Assigned {
     pub novelty: Vec<f32>,
 }
 
-fn square(row: &[f32]) -> f32 {
-    row.iter().fold(0.0f32, |sum, v| v.mul_add(*v, sum))
+/// Rows whose squares are summed side by side: one sum alone would wait for its own last addition.
+const ABREAST: usize = 8;
+
+/// |row|² of each row of `channels`, each one chain of fused multiply-adds in ascending order.
+fn squares(rows: &[f32], channels: usize) -> Vec<f32> {
+    let mut all = vec![0.0; rows.len() / channels];
+    wide(
+        #[inline(always)]
+        || {
+            for (sums, rows) in all.chunks_mut(ABREAST).zip(rows.chunks(ABREAST * channels)) {
+                if let Ok(sums) = <&mut [f32; ABREAST]>::try_from(&mut *sums) {
+                    let row: [&[f32]; ABREAST] =
+                        std::array::from_fn(|r| &rows[r * channels..(r + 1) * channels]);
+                    let mut chain = [0.0f32; ABREAST];
+                    for c in 0..channels {
+                        for (sum, row) in chain.iter_mut().zip(row) {
+                            *sum = row[c].mul_add(row[c], *sum);
+                        }
+                    }
+                    *sums = chain;
+                } else {
+                    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(channels)) {
+                        *sum = row.iter().fold(0.0, |sum, v| v.mul_add(*v, sum));
+                    }
+                }
+            }
+        },
+    );
+    all
 }
 
 impl Codebook {
@@ -87,7 +114,7 @@ impl Codebook {
             names: facts.names.clone(),
             facts,
             packed: Panels::pack(&turned, channels, clusters),
-            squares: centroids.chunks_exact(channels).map(square).collect(),
+            squares: squares(&centroids, channels),
             scale,
             centroids,
             surrogate: Default::default(),
@@ -141,10 +168,17 @@ impl Codebook {
     pub fn distances(&self, taps: &[f32]) -> Vec<f32> {
         let (channels, k) = (self.scale.len(), self.clusters);
         let steps = taps.len() / channels;
-        let scaled: Vec<f32> = taps
-            .chunks_exact(channels)
-            .flat_map(|row| row.iter().zip(&self.scale).map(|(v, s)| v / s))
-            .collect();
+        let mut scaled = taps.to_vec();
+        wide(
+            #[inline(always)]
+            || {
+                for row in scaled.chunks_exact_mut(channels) {
+                    for (v, s) in row.iter_mut().zip(&self.scale) {
+                        *v /= s;
+                    }
+                }
+            },
+        );
         let mut d2 = vec![0.0; steps * k];
         if steps == 0 {
             return d2;
@@ -152,8 +186,7 @@ impl Codebook {
         let view =
             View { values: &scaled, row: channels, outer: 0, outer_len: 1, inner: 1, inner_len: channels };
         product(steps, view, &self.packed, &mut d2, k, Finish::default());
-        for (row, z) in d2.chunks_exact_mut(k).zip(scaled.chunks_exact(channels)) {
-            let zz = square(z);
+        for (row, zz) in d2.chunks_exact_mut(k).zip(squares(&scaled, channels)) {
             for (d, cc) in row.iter_mut().zip(&self.squares) {
                 *d = (zz - 2.0 * *d + cc).max(0.0);
             }
