@@ -35,12 +35,17 @@ impl Dropout {
                     }
                     for (k, part) in block.chunks_mut(LANES).enumerate() {
                         for (v, h) in part.iter_mut().zip(&hashes) {
-                            *v *= if (h >> (8 * k)) & 0xff < self.below { 0.0 } else { self.keep_scale };
+                            *v *= self.factor(h >> (8 * k));
                         }
                     }
                 }
             },
         );
+    }
+
+    #[inline]
+    fn factor(&self, hash: u32) -> f32 {
+        if hash & 0xff < self.below { 0.0 } else { self.keep_scale }
     }
 
     #[inline]

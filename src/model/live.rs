@@ -279,12 +279,12 @@ impl LiveState {
     fn block(&mut self, i: usize, block: &Block, skipped: &mut Vec<f32>, finish: bool) {
         let (now, next) = self.blocks.split_at_mut(i + 1);
         let last = &mut self.last;
-        now[i].run(block, skipped, finish, |n| match next.first_mut() {
-            Some(next) => next.x.append(n),
-            None => {
-                last.resize(n * block.second.conv.outputs, 0.0);
-                last
+        now[i].run(block, skipped, finish, |n| {
+            if let Some(next) = next.first_mut() {
+                return next.x.append(n);
             }
+            last.resize(n * block.second.conv.outputs, 0.0);
+            last
         });
     }
 

@@ -55,32 +55,19 @@ impl Sums {
     }
 
     #[inline]
-    fn add(&mut self, x: &[f32], y: &[f32], f: impl Fn(usize, f32, f32) -> (f32, f32)) {
+    fn add(&mut self, x: &[f32], y: &[f32], f: impl Fn(usize, f32, f32) -> (f32, f32) + Copy) {
         let channels = self.a.len();
         wide(
             #[inline(always)]
             || {
                 for first in (0..channels).step_by(LANES) {
                     let width = LANES.min(channels - first);
-                    let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
-                    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
-                        let (x, y) = (&x[first..first + width], &y[first..first + width]);
-                        if width == LANES {
-                            // The same loop with a length that the compiler knows.
-                            let (x, y) = (&x[..LANES], &y[..LANES]);
-                            for i in 0..LANES {
-                                let (p, q) = f(first + i, x[i], y[i]);
-                                a[i] += p;
-                                b[i] += q;
-                            }
-                        } else {
-                            for i in 0..width {
-                                let (p, q) = f(first + i, x[i], y[i]);
-                                a[i] += p;
-                                b[i] += q;
-                            }
-                        }
-                    }
+                    // The same loop twice, once with a width that the compiler knows.
+                    let (a, b) = if width == LANES {
+                        lanes(x, y, channels, first, LANES, f)
+                    } else {
+                        lanes(x, y, channels, first, width, f)
+                    };
                     for i in 0..width {
                         self.a[first + i] += f64::from(a[i]);
                         self.b[first + i] += f64::from(b[i]);
@@ -89,6 +76,29 @@ impl Sums {
             },
         );
     }
+}
+
+/// Both sums of one item over the channels `first .. first + width`.
+#[inline(always)]
+#[allow(clippy::inline_always)] // It must be compiled inside `wide`.
+fn lanes(
+    x: &[f32],
+    y: &[f32],
+    channels: usize,
+    first: usize,
+    width: usize,
+    f: impl Fn(usize, f32, f32) -> (f32, f32),
+) -> ([f32; LANES], [f32; LANES]) {
+    let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact(channels)) {
+        let (x, y) = (&x[first..first + width], &y[first..first + width]);
+        for i in 0..width {
+            let (p, q) = f(first + i, x[i], y[i]);
+            a[i] += p;
+            b[i] += q;
+        }
+    }
+    (a, b)
 }
 
 impl Moments {

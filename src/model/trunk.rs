@@ -152,13 +152,14 @@ impl Trunk {
 
     /// Each layer's share of the flat parameters: stem, then the blocks.
     fn ranges(&self) -> Vec<std::ops::Range<usize>> {
-        let mut at = stem_ranges(&self.stem)[3].end;
-        let mut ranges = vec![0..at];
-        for shape in &self.shapes {
-            ranges.push(at..at + shape.params());
-            at += shape.params();
-        }
-        ranges
+        let mut at = 0;
+        let stem = stem_ranges(&self.stem)[3].end;
+        let lengths = std::iter::once(stem).chain(self.shapes.iter().map(BlockShape::params));
+        let range = |n: usize| {
+            at += n;
+            at - n..at
+        };
+        lengths.map(range).collect()
     }
 
     /// The batch as each block sees it.

@@ -88,16 +88,11 @@ fn augment(x: &mut [f32], mask: u16, rng: &mut ChaCha8Rng) {
 }
 
 /// What the averaged weights say of the items with all leads and without augmentation `[item, class]`.
-fn opinions(
-    teacher: &Arc<Network>,
-    set: &PtbXl,
-    items: &[Item],
-    time: usize,
-) -> Result<Vec<Vec<f32>>, WorkshopError> {
+fn opinions(teacher: &Arc<Network>, set: &PtbXl, items: &[Item], time: usize) -> Vec<Vec<f32>> {
     let ask = |engine: &mut LiveEngine, item: &Item| {
-        let steps = steps_of(engine, &item.signal(set, time), ALL_LEADS)?;
+        let steps = steps_of(engine, &item.signal(set, time), ALL_LEADS);
         let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
-        Ok(mean_logits(&steps, CLASSES.len()).into_iter().map(sigmoid).collect())
+        mean_logits(&steps, CLASSES.len()).into_iter().map(sigmoid).collect()
     };
     items.par_iter().map_init(|| LiveEngine::new(teacher.clone()), ask).collect()
 }
@@ -146,7 +141,7 @@ pub(super) fn draw(
         weight.push(f32::from(u8::from(labelled)));
     }
     if let Some(teacher) = teacher {
-        let opinions = opinions(teacher, set, &items, time)?;
+        let opinions = opinions(teacher, set, &items, time);
         for (c, o) in classes.iter_mut().zip(opinions.iter().flatten()) {
             *c += TEACHER_WEIGHT * (o - *c);
         }

@@ -19,16 +19,14 @@ pub struct Summary {
 }
 
 /// All steps of one prepared record (`[time, lead]`), flushed at its end; leads outside the mask are zeroed.
-///
-/// # Errors
-/// [`ModelError`] if the engine fails.
-pub fn steps_of(engine: &mut LiveEngine, signal: &[f32], mask: LeadMask) -> Result<Steps, ModelError> {
+#[must_use]
+pub fn steps_of(engine: &mut LiveEngine, signal: &[f32], mask: LeadMask) -> Steps {
     let keep: [f32; LEADS] = std::array::from_fn(|lead| flag(mask, lead));
     let masked: Vec<f32> =
         signal.chunks_exact(LEADS).flat_map(|row| row.iter().zip(&keep).map(|(v, k)| v * k)).collect();
     let mut steps = Steps::default();
     engine.record(&masked, mask, &mut steps);
-    Ok(steps)
+    steps
 }
 
 /// The window's logits: the mean over its steps `[class]`.
@@ -55,7 +53,7 @@ pub fn for_records<'a, T: Send>(
     f: impl Fn(usize, Steps) -> T + Sync,
 ) -> Result<Vec<T>, ModelError> {
     let run = |engine: &mut LiveEngine, &record: &usize| {
-        Ok(f(record, steps_of(engine, signal(record), mask(record))?))
+        Ok(f(record, steps_of(engine, signal(record), mask(record))))
     };
     records.par_iter().map_init(|| LiveEngine::new(network.clone()), run).collect()
 }
