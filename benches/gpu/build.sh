@@ -17,6 +17,8 @@ fi
 CUDA_HOME=$(echo "$root"/venv/lib/python3*/site-packages/nvidia/cu13)
 export CUDA_HOME PATH="$CUDA_HOME/bin:$PATH" NVCC="$CUDA_HOME/bin/nvcc"
 export CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-90} CUDAFORGE_THREADS=${CUDAFORGE_THREADS:-2}
+# A folder of its own: the ordinary build stays as it is.
+export CARGO_TARGET_DIR=$root/build
 
 for name in cublas cublasLt curand nvrtc cudart; do
   library=$(ls "$CUDA_HOME"/lib/lib$name.so.* | head -n 1)
@@ -26,13 +28,13 @@ done
 # The library needs no linking, so it builds first; what it wants from the driver is read off it.
 cargo build --release --features cuda --lib
 {
-  nm -u target/release/deps/libcudarc-*.rlib 2>/dev/null | awk '$1 == "U" && $2 ~ /^cu[A-Z]/ {print $2}' | sort -u |
-    grep -vE '^cu(blas|rand)' | sed 's/.*/int &(void) { return 100; } \/\* CUDA_ERROR_NO_DEVICE \*\//'
+  nm -u "$CARGO_TARGET_DIR"/release/deps/libcudarc-*.rlib 2>/dev/null | awk '$1 == "U" && $2 ~ /^cu[A-Z]/ {print $2}' |
+    sort -u | sed 's/.*/int &(void) { return 100; } \/\* CUDA_ERROR_NO_DEVICE \*\//'
 } > "$root/stub.c"
 cc -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$root/link/libcuda.so" "$root/stub.c"
 ln -sf libcuda.so "$root/link/libcuda.so.1"
 
 LIBRARY_PATH="$root/link" cargo build --release --features cuda
-cp target/release/wardbeat "$root/wardbeat"
+cp "$CARGO_TARGET_DIR/release/wardbeat" "$root/wardbeat"
 echo "built $root/wardbeat"
 echo "without a GPU it starts with LD_LIBRARY_PATH=$root/link:$CUDA_HOME/lib and falls back to the CPU"

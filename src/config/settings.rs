@@ -59,18 +59,6 @@ pub enum Device {
     Cuda,
 }
 
-impl Device {
-    /// The word in the config, as `model::open_engine` takes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-        }
-    }
-}
-
 impl std::str::FromStr for Device {
     type Err = String;
 

@@ -14,7 +14,7 @@ use crate::snapshot::{AlertView, BedView};
 use contract::{Alert, AlertClass, BedId, Code, Finding, Heard, Phase};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The exit code after a panic in an engine thread.
@@ -52,6 +52,15 @@ impl Slot {
     }
 }
 
+/// How one thread's engine fares.
+#[derive(Debug, Default)]
+pub struct EngineHealth {
+    /// It gives no readings.
+    pub fails: AtomicBool,
+    /// Its device is lost; the family that computes in its place.
+    pub instead: OnceLock<&'static str>,
+}
+
 /// Everything one engine thread owns.
 pub struct EngineLoop {
     /// Its beds.
@@ -76,8 +85,8 @@ pub struct EngineLoop {
     pub outbox: VecDeque<Order>,
     /// Alerts that an earlier run left open.
     pub orphans: Orphans,
-    /// Whether its engine fails, for the node's watch.
-    pub engine_fails: Arc<AtomicBool>,
+    /// How its engine fares, for the node's watch.
+    pub health: Arc<EngineHealth>,
     /// The model's and the config's id, for baselines.
     pub ids: [String; 2],
 }
@@ -131,7 +140,7 @@ impl EngineLoop {
         for (bed, count) in self.shards.0[self.index].take_evicted() {
             self.ward.evicted(&bed, count, now);
         }
-        let mut arrivals = Arrivals::new();
+        let (mut arrivals, refused) = (Arrivals::new(), self.ward.counts().beds_refused);
         for word in words {
             match word {
                 Word::Refused(bed, why) => self.ward.refuse(bed.as_ref(), &why, now),
@@ -146,6 +155,7 @@ impl EngineLoop {
                 }
             }
         }
+        self.tally.beds_refused.fetch_add(self.ward.counts().beds_refused - refused, Ordering::Relaxed);
         self.analyse(&arrivals);
         while let Some(order) = self.outbox.pop_front() {
             if let Err(order) = self.journal.put(order) {
@@ -174,6 +184,7 @@ impl EngineLoop {
             let last = due.is_empty();
             let findings = if last { Vec::new() } else { self.analyser.analyse(&due) };
             self.count(&findings, arrivals);
+            self.watch_device();
             let now = self.now();
             for alert in self.ward.conclude(&findings, now) {
                 self.decided(alert, now);
@@ -189,10 +200,19 @@ impl EngineLoop {
         }
     }
 
+    /// Says once that the device is lost; the findings go on without a gap.
+    fn watch_device(&self) {
+        let engine = self.analyser.engine();
+        let Some(why) = engine.lost() else { return };
+        if self.health.instead.set(engine.family()).is_ok() {
+            tracing::error!(why, engine = engine.family(), "the GPU is lost; the CPU runs the network");
+        }
+    }
+
     fn decided(&mut self, alert: Alert, now: Now) {
         if alert.code == Code::Node {
             // One alert about the node at a time: `node.rs` words it.
-            return self.engine_fails.store(alert.phase != Phase::End, Ordering::Relaxed);
+            return self.health.fails.store(alert.phase != Phase::End, Ordering::Relaxed);
         }
         let earlier = self.orphans.before(&alert, now.utc);
         self.outbox.extend(earlier.map(|end| self.alert(end, now)));

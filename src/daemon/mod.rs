@@ -4,7 +4,7 @@
 //! own their beds, writes each alert to the journal before anybody hears of it, delivers it on one thread a
 //! destination, publishes state and the node's own status, and shows the newest picture of the ward.
 //! What it never does: compute anything about an ECG, draw, publish to a monitor's topic, wait for a screen.
-//! Door: [`start`] gives [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
+//! Door: [`start`] and [`start_on`] give [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`, `watch`).
 
 mod audit;
@@ -40,7 +40,7 @@ pub use remote::{Watching, watch};
 pub use running::Running;
 
 use crate::config::Settings;
-use crate::model::Bundle;
+use crate::model::{Bundle, Engine};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ pub struct Counters {
     pub frames_in: u64,
     /// Frames evicted from a full queue, or too late to be used.
     pub frames_lost: u64,
-    /// Payloads refused.
+    /// Payloads refused, and messages of beds beyond what one node follows.
     pub refused: u64,
     /// Windows closed.
     pub windows: u64,
@@ -111,5 +111,18 @@ pub struct Counters {
 /// # Errors
 /// [`DaemonError`] for what no waiting would mend: plugins, files, journal, model.
 pub fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
-    start::start(settings, bundle)
+    let engines = start::engines(&settings, &bundle)?;
+    start::start(settings, bundle, engines)
+}
+
+/// As [`start`], on engines of the caller's own, one a thread, in place of the config's device.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(
+    settings: Settings,
+    bundle: Arc<Bundle>,
+    engines: Vec<Box<dyn Engine>>,
+) -> Result<Running, DaemonError> {
+    start::start(settings, bundle, engines)
 }

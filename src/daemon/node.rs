@@ -4,6 +4,7 @@
 //! what is wrong; it ends when all is well for a while. An alert left open by an earlier run goes on.
 
 use super::clock::Clock;
+use super::engine::EngineHealth;
 use super::journal::{Journal, Order};
 use super::outlet::Outlet;
 use super::publish;
@@ -13,7 +14,9 @@ use super::wire::LinkHealth;
 use crate::config::Settings;
 use crate::pipeline::{Setup, node_alert};
 use crate::snapshot::{AlertView, NodeView};
+use contract::limits::BEDS_MAX;
 use contract::{Alert, AlertId, Code, Level, Phase, Ruling, Status, UtcMs};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +29,8 @@ const BEHIND_US: u64 = 3_000_000;
 /// Ticks between looks at retention.
 const PRUNE_TICKS: u64 = 3_600;
 const DAY_MS: i64 = 86_400_000;
+/// Less than this on the journal's disk is trouble: alerts must find room.
+const DISK_FREE_BYTES_MIN: u64 = 100 << 20;
 
 /// What the node's watch asks, each second.
 pub struct Parts {
@@ -47,8 +52,8 @@ pub struct Parts {
     pub journal: Journal,
     /// Each destination's health.
     pub sinks: Vec<(String, Arc<SinkHealth>)>,
-    /// Whether any engine fails.
-    pub engine_fails: Vec<Arc<AtomicBool>>,
+    /// How each engine fares.
+    pub engines: Vec<Arc<EngineHealth>>,
 }
 
 /// The newest view of the node, for the picture and the birth message.
@@ -94,6 +99,7 @@ impl NodeSlot {
 struct Seen {
     evicted: u64,
     failed: u64,
+    beds_refused: u64,
     bytes: u64,
     told: Vec<String>,
 }
@@ -158,12 +164,17 @@ impl Watch {
         view.in_bytes_per_s = bytes - self.seen.bytes;
         self.seen.bytes = bytes;
         view.frames = get(&parts.tally.frames_in);
-        view.refused = get(&parts.tally.refused) + get(&parts.listening.refused);
+        view.refused =
+            get(&parts.tally.refused) + get(&parts.tally.beds_refused) + get(&parts.listening.refused);
         view.evicted = get(&parts.tally.evicted);
         view.findings = get(&parts.tally.findings);
         view.latency_ms = [parts.tally.latency.quantile_ms(0.5), parts.tally.latency.quantile_ms(0.99)];
         view.undelivered = parts.sinks.iter().map(|(_, s)| get(&s.waiting)).max().unwrap_or(0);
         view.sinks = parts.sinks.iter().map(|(name, s)| (name.clone(), s.trouble(now_ms))).collect();
+        if let Some(family) = parts.engines.iter().find_map(|engine| engine.instead.get()) {
+            view.engine = (*family).into();
+        }
+        view.disk_free_bytes = disk_free_bytes(&parts.settings.journal.path);
         view.troubles = troubles;
     }
 
@@ -178,12 +189,22 @@ impl Watch {
         if evicted > self.seen.evicted {
             found.push("waveform queue full, oldest frames lost".into());
         }
+        let beds_refused = parts.tally.beds_refused.load(Ordering::Relaxed);
+        if beds_refused > self.seen.beds_refused {
+            found.push(format!("more than {BEDS_MAX} beds, the others are not followed"));
+        }
         let disk = parts.journal.committed.trouble();
         if !disk.is_empty() {
             found.push(format!("journal cannot be written: {disk}"));
         }
-        if parts.engine_fails.iter().any(|fails| fails.load(Ordering::Relaxed)) {
+        if disk_free_bytes(&parts.settings.journal.path).is_some_and(|free| free < DISK_FREE_BYTES_MIN) {
+            found.push("the journal's disk is almost full".into());
+        }
+        if parts.engines.iter().any(|engine| engine.fails.load(Ordering::Relaxed)) {
             found.push("the engine failed".into());
+        }
+        if parts.engines.iter().any(|engine| engine.instead.get().is_some()) {
+            found.push("the GPU is lost and the CPU runs the network; restart once it is back".into());
         }
         let now_ms = parts.clock.mono().0;
         for (name, sink) in &parts.sinks {
@@ -195,7 +216,7 @@ impl Watch {
         if failed > self.seen.failed {
             found.push("an alert was refused or expired undelivered".into());
         }
-        (self.seen.evicted, self.seen.failed) = (evicted, failed);
+        (self.seen.evicted, self.seen.failed, self.seen.beds_refused) = (evicted, failed, beds_refused);
         found
     }
 
@@ -237,6 +258,13 @@ impl Watch {
     }
 }
 
+/// What an ordinary user may still write on the disk of `file`; `None` where the system does not say.
+fn disk_free_bytes(file: &Path) -> Option<u64> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 fn listed(alert: &Alert, node: &str) -> AlertView {
     AlertView {
         id: alert.id.clone(),
@@ -256,5 +284,19 @@ fn listed(alert: &Alert, node: &str) -> AlertView {
         strip: Vec::new(),
         silent: false,
         latched: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journals_disk_tells_how_much_is_free() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let free = disk_free_bytes(&folder.path().join("journal.sqlite")).expect("a disk");
+        assert!(free > 0);
+        assert!(disk_free_bytes(Path::new("journal.sqlite")).is_some(), "a file in the working folder");
+        assert_eq!(disk_free_bytes(Path::new("/no/such/folder/journal.sqlite")), None);
     }
 }

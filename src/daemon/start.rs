@@ -3,7 +3,7 @@
 use super::audit::Audit;
 use super::clock::Clock;
 use super::command::{self, Asks, Commands, Inbox, Reach};
-use super::engine::{EngineLoop, Slot};
+use super::engine::{EngineHealth, EngineLoop, Slot};
 use super::journal::{Journal, Reader};
 use super::node::{NodeSlot, Parts, Watch};
 use super::orphans::Orphans;
@@ -18,7 +18,7 @@ use super::source::{Shard, Shards, Source};
 use super::tally::Tally;
 use super::wire::{self, LinkHealth, Listener, Route};
 use super::{DaemonError, shutdown};
-use crate::config::Settings;
+use crate::config::{Device, Settings};
 use crate::model::{Bundle, Engine, open_engine};
 use crate::pipeline::{Analyser, Now, Setup, Ward};
 use crate::snapshot::NodeView;
@@ -49,18 +49,20 @@ fn find<T: ?Sized>(
     })
 }
 
-/// One engine a thread; a device that is not the CPU takes all beds in one batch.
-fn engines(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>, DaemonError> {
-    let open = || open_engine(bundle, settings.device.as_str());
-    let mut engines = vec![open()?];
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = if settings.threads == 0 { cores } else { settings.threads };
-    if engines[0].family().starts_with("cpu") {
-        while engines.len() < wanted {
-            engines.push(open()?);
+/// One engine a thread; a device that is not the CPU takes all beds in one batch. Where none answers, the CPU does, and
+/// the log says so.
+pub(super) fn engines(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>, DaemonError> {
+    if settings.device != Device::Cpu {
+        match open_engine(bundle, "cuda") {
+            Ok(engine) => return Ok(vec![engine]),
+            // A build without a GPU's code that nobody asked for one has nothing to explain.
+            Err(_) if settings.device == Device::Auto && !cfg!(feature = "cuda") => {}
+            Err(why) => tracing::warn!(%why, "the network runs on the CPU"),
         }
     }
-    Ok(engines)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if settings.threads == 0 { cores } else { settings.threads };
+    (0..wanted).map(|_| Ok(open_engine(bundle, "cpu")?)).collect()
 }
 
 /// What most parts need.
@@ -85,11 +87,16 @@ struct Links {
 }
 
 /// See [`super::start`].
-pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
+pub(super) fn start(
+    settings: Settings,
+    bundle: Arc<Bundle>,
+    engines: Vec<Box<dyn Engine>>,
+) -> Result<Running, DaemonError> {
     hear_children();
     let settings = Arc::new(settings);
-    let engines = engines(&settings, &bundle)?;
-    let family = engines[0].family();
+    let Some(family) = engines.first().map(|engine| engine.family()) else {
+        return Err(DaemonError::Config("there is no engine to run the network".into()));
+    };
     let node_place = node_place(&settings)?;
     let (commands, asks) = command::door(node_place);
     let (site, journal_thread) = site(settings, bundle, engines.len(), commands)?;
@@ -104,10 +111,10 @@ pub(super) fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, 
 
     let (routes, sources) = sources(&site)?;
     let queues = routes.iter().map(|route| route.queue.clone()).collect();
-    let (slots, engine_threads, failing) = engine_threads(&site, engines, &links.client)?;
+    let (slots, engine_threads, healths) = engine_threads(&site, engines, &links.client)?;
     let undelivering = Arc::new(AtomicBool::new(false));
     let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
-    let (watching, node_thread) = watch_node(&site, &links, &node, sinks, failing)?;
+    let (watching, node_thread) = watch_node(&site, &links, &node, sinks, healths)?;
     let desk_thread = desk(&site, &links, &node, asks)?;
     let telling = teller(&site, &links, &node, &slots).start()?;
     let (hear_until, hear) = watch::channel(false);
@@ -231,7 +238,7 @@ fn watch_node(
     links: &Links,
     node: &Arc<NodeSlot>,
     sinks: Vec<(String, Arc<SinkHealth>)>,
-    engine_fails: Vec<Arc<AtomicBool>>,
+    engines: Vec<Arc<EngineHealth>>,
 ) -> Result<(Arc<AtomicBool>, JoinHandle<()>), DaemonError> {
     let place = format!("{}/_node/{}", site.settings.site, site.settings.node);
     let left_open = open_alerts(&site.journal.reader()?, &site.journal)?;
@@ -246,7 +253,7 @@ fn watch_node(
         outlet: links.outlet.clone(),
         journal: site.journal.clone(),
         sinks,
-        engine_fails,
+        engines,
     };
     let watch = Watch::new(parts, node.clone(), left_open.into_iter().find(|a| a.bed == place));
     let stop = Arc::new(AtomicBool::new(false));
@@ -294,7 +301,7 @@ fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError
     Ok((routes, threads))
 }
 
-type Engines = (Vec<Arc<Slot>>, Vec<JoinHandle<()>>, Vec<Arc<AtomicBool>>);
+type Engines = (Vec<Arc<Slot>>, Vec<JoinHandle<()>>, Vec<Arc<EngineHealth>>);
 
 fn engine_threads(
     site: &Site,
@@ -304,7 +311,7 @@ fn engine_threads(
     let reader = site.journal.reader()?;
     let open = open_alerts(&reader, &site.journal)?;
     let baselines = reader.baselines(&site.bundle.id).map_err(|e| site.journal.fault(&e))?;
-    let (mut slots, mut threads, mut failing) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut slots, mut threads, mut healths) = (Vec::new(), Vec::new(), Vec::new());
     for (index, engine) in engines.into_iter().enumerate() {
         let mine = |bed: &BedId| std::ptr::eq(site.shards.of(Some(bed)), &raw const site.shards.0[index]);
         let mut ward = Ward::new(site.setup.clone(), &site.bundle);
@@ -318,7 +325,7 @@ fn engine_threads(
             }
         }
         let left = open.iter().filter(|a| a.code != Code::Node && a.bed_id().is_some_and(|bed| mine(&bed)));
-        let (slot, engine_fails) = (Arc::<Slot>::default(), Arc::new(AtomicBool::new(false)));
+        let (slot, health) = (Arc::<Slot>::default(), Arc::<EngineHealth>::default());
         let body = EngineLoop {
             ward,
             analyser: Analyser::new(site.bundle.clone(), engine),
@@ -335,14 +342,14 @@ fn engine_threads(
             slot: slot.clone(),
             outbox: VecDeque::new(),
             orphans: Orphans::new(left.cloned()),
-            engine_fails: engine_fails.clone(),
+            health: health.clone(),
             ids: [site.bundle.id.clone(), site.setup.config_id.clone()],
         };
         slots.push(slot);
-        failing.push(engine_fails);
+        healths.push(health);
         threads.push(thread(&format!("engine-{index}"), move || body.run_or_exit())?);
     }
-    Ok((slots, threads, failing))
+    Ok((slots, threads, healths))
 }
 
 fn teller(site: &Site, links: &Links, node: &Arc<NodeSlot>, slots: &[Arc<Slot>]) -> Teller {

@@ -11,6 +11,8 @@ pub struct Tally {
     pub frames_in: AtomicU64,
     /// Payloads refused.
     pub refused: AtomicU64,
+    /// Messages of beds beyond what one node follows.
+    pub beds_refused: AtomicU64,
     /// Payloads or frames evicted from full queues.
     pub evicted: AtomicU64,
     /// Windows closed.
@@ -36,7 +38,7 @@ impl Tally {
             beds,
             frames_in: get(&self.frames_in),
             frames_lost: get(&self.evicted) + late,
-            refused: get(&self.refused),
+            refused: get(&self.refused) + get(&self.beds_refused),
             windows: get(&self.windows),
             findings: get(&self.findings),
             alerts: get(&self.alerts),

@@ -1,5 +1,6 @@
 //! The one function that all engines compute: prepared signal in, steps out.
 
+use super::fallback::Fallback;
 use super::live::{LiveEngine, LiveState};
 use super::reference::{CandleEngine, WindowState};
 use super::{Bundle, LeadMask, ModelError};
@@ -58,6 +59,10 @@ pub struct Steps {
 pub trait Engine: Send {
     /// What computes, as the node's status names it: `cpu-avx512`, `cpu-avx2`, `cpu-portable`, `candle`, `cuda`.
     fn family(&self) -> &'static str;
+    /// Why the device that it began on is lost, where another goes on in its place.
+    fn lost(&self) -> Option<&str> {
+        None
+    }
     /// Opens the state for one segment.
     fn open(&self, mask: LeadMask) -> Stream;
     /// Advances every stream by its new samples. Results do not depend on how samples are cut into calls nor on which
@@ -68,36 +73,56 @@ pub trait Engine: Send {
     fn advance(&mut self, work: &mut [Work<'_>]) -> Result<(), ModelError>;
 }
 
-/// Opens the engine for a device: `auto` (a GPU where the program was built for one and one answers, else the CPU),
-/// `cpu`, `cuda` or `candle` (the CPU by way of candle: the oracle, slow).
+/// Opens the engine for a device: `cpu`, `cuda` (with the CPU behind it, should the GPU be lost) or `candle` (the CPU by
+/// way of candle: the oracle, slow).
 ///
 /// # Errors
-/// [`ModelError`] if the device was asked for by name and does not answer.
+/// [`ModelError`] if the device does not answer.
 pub fn open_engine(bundle: &Bundle, device: &str) -> Result<Box<dyn Engine>, ModelError> {
-    let candle = |device| {
-        let engine = CandleEngine::new(bundle.manifest.network.clone(), &bundle.weights, device)?;
-        Ok::<Box<dyn Engine>, ModelError>(Box::new(engine))
-    };
-    let cpu = || Box::new(LiveEngine::new(bundle.network.clone()));
+    let candle = |device| CandleEngine::new(bundle.manifest.network.clone(), &bundle.weights, device);
     match device {
-        "cpu" => Ok(cpu()),
-        "candle" => candle(Device::Cpu),
-        "cuda" => candle(cuda()?),
-        "auto" => match cuda().and_then(candle) {
-            Ok(engine) => Ok(engine),
-            Err(_) => Ok(cpu()),
-        },
-        other => Err(ModelError::Device(format!("{other:?} is not one of auto, cpu, cuda, candle"))),
+        "cpu" => Ok(Box::new(LiveEngine::new(bundle.network.clone()))),
+        "candle" => Ok(Box::new(candle(Device::Cpu)?)),
+        "cuda" => Ok(Box::new(Fallback::new(Box::new(candle(cuda()?)?), bundle))),
+        other => Err(ModelError::Device(format!("{other:?} is not one of cpu, cuda, candle"))),
     }
 }
 
 /// The first GPU.
-fn cuda() -> Result<Device, ModelError> {
+///
+/// # Errors
+/// [`ModelError::Device`] says why there is none.
+pub fn cuda() -> Result<Device, ModelError> {
     if !cfg!(feature = "cuda") {
-        return Err(ModelError::Device(
-            "this program was built without the feature cuda; see docs/gpu.md".into(),
-        ));
+        let why = "this program was built without the feature cuda (docs/gpu.md)";
+        return Err(ModelError::Device(why.into()));
     }
-    Device::new_cuda(0)
-        .map_err(|_| ModelError::Device("no CUDA device answers; --device cpu runs without one".into()))
+    // candle's own text carries a stack trace.
+    Device::new_cuda(0).map_err(|_| ModelError::Device("no CUDA device answers".into()))
+}
+
+/// What a GPU says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceFacts {
+    /// Its name.
+    pub name: String,
+    /// Memory in use, by this program and others, in bytes.
+    pub used_bytes: u64,
+    /// Memory in all, in bytes.
+    pub total_bytes: u64,
+}
+
+/// Asks a GPU; `None` for a CPU or where the driver does not say.
+#[must_use]
+pub fn device_facts(device: &Device) -> Option<DeviceFacts> {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(gpu) = device {
+        let stream = gpu.cuda_stream();
+        let context = stream.context();
+        let (free, total) = context.mem_get_info().ok()?;
+        let used_bytes = total.saturating_sub(free) as u64;
+        return Some(DeviceFacts { name: context.name().ok()?, used_bytes, total_bytes: total as u64 });
+    }
+    let _ = device;
+    None
 }

@@ -1,44 +1,50 @@
 //! The network in candle's own operations: the oracle of the CPU engine and the path to a GPU.
 //!
 //! A window engine: it keeps each stream's newest samples, computes the steps that became complete together with the
-//! margin that their receptive field needs, and drops the margin. All due beds of equal length share one call.
+//! margin that their receptive field needs, and drops the margin. All due beds share one call to the device.
 
 use super::bundle::ModelError;
 use super::conv::Conv;
 use super::engine::{Engine, State, Steps, Stream, Work};
+use super::fallback::Taken;
 use super::live::take;
 use super::{Architecture, Arrays, LEADS, LeadMask, STEP_SAMPLES};
 use candle_core::{Device, Result, Tensor};
+use candle_nn::{Conv1d, Conv1dConfig, Linear, Module};
 use std::collections::BTreeMap;
+
+/// Windows are filled up with zeros to a multiple of so many samples, so that beds of different rates, whose windows
+/// differ by a few samples, share one call. No complete step sees them.
+const ROUND_SAMPLES: usize = 64;
 
 /// A stream's newest samples.
 #[derive(Default)]
-pub struct WindowState {
+pub(super) struct WindowState {
     /// `[time, lead]`.
     samples: Vec<f32>,
     /// Index of the first sample kept, a multiple of a step.
-    first: usize,
+    pub first: usize,
     /// Steps given so far.
-    steps: usize,
+    pub steps: usize,
+    /// The CPU has taken the stream over.
+    pub taken: Option<Box<Taken>>,
 }
 
-struct Layer {
-    conv: Conv,
-    /// `[out, in, tap]`.
-    kernel: Tensor,
-    /// `[1, out, 1]`.
-    bias: Option<Tensor>,
+struct Block {
+    first: Conv1d,
+    second: Conv1d,
+    skip: Option<Conv1d>,
 }
 
 /// The engine on one device.
 pub struct CandleEngine {
     shape: Architecture,
     device: Device,
-    stem: Layer,
+    stem: Conv1d,
+    /// `[lead, channel]`.
     lead: Tensor,
-    blocks: Vec<(Layer, Layer, Option<Layer>)>,
-    head: Tensor,
-    head_bias: Tensor,
+    blocks: Vec<Block>,
+    head: Linear,
 }
 
 fn fault(e: &candle_core::Error) -> ModelError {
@@ -46,28 +52,28 @@ fn fault(e: &candle_core::Error) -> ModelError {
     ModelError::Device(e.to_string().lines().next().unwrap_or("failed").to_owned())
 }
 
-impl Layer {
-    fn new(
-        arrays: &Arrays,
-        name: &str,
-        conv: Conv,
-        bias: bool,
-        device: &Device,
-    ) -> std::result::Result<Self, ModelError> {
-        let kernel = take(arrays, &format!("{name}.kernel"), conv.weights())?;
-        let bias = bias.then(|| take(arrays, &format!("{name}.bias"), conv.outputs)).transpose()?;
-        let build = || -> Result<Self> {
-            let kernel = Tensor::from_slice(kernel, (conv.taps, conv.inputs, conv.outputs), device)?;
-            let bias = bias.map(|b| Tensor::from_slice(b, (1, conv.outputs, 1), device)).transpose()?;
-            Ok(Self { conv, kernel: kernel.permute((2, 1, 0))?.contiguous()?, bias })
-        };
-        build().map_err(|e| fault(&e))
-    }
-
-    fn run(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.conv1d(&self.kernel, self.conv.pad(), self.conv.stride, self.conv.dilation, 1)?;
-        self.bias.as_ref().map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
-    }
+/// A folded convolution; bundles hold kernels as `[tap, in, out]`, candle wants `[out, in, tap]`.
+fn layer(
+    arrays: &Arrays,
+    name: &str,
+    conv: Conv,
+    bias: bool,
+    device: &Device,
+) -> std::result::Result<Conv1d, ModelError> {
+    let kernel = take(arrays, &format!("{name}.kernel"), conv.weights())?;
+    let bias = bias.then(|| take(arrays, &format!("{name}.bias"), conv.outputs)).transpose()?;
+    let config = Conv1dConfig {
+        padding: conv.pad(),
+        stride: conv.stride,
+        dilation: conv.dilation,
+        ..Conv1dConfig::default()
+    };
+    let build = || -> Result<Conv1d> {
+        let kernel = Tensor::from_slice(kernel, (conv.taps, conv.inputs, conv.outputs), device)?;
+        let bias = bias.map(|b| Tensor::from_slice(b, conv.outputs, device)).transpose()?;
+        Ok(Conv1d::new(kernel.permute((2, 1, 0))?.contiguous()?, bias, config))
+    };
+    build().map_err(|e| fault(&e))
 }
 
 impl CandleEngine {
@@ -80,100 +86,119 @@ impl CandleEngine {
         arrays: &Arrays,
         device: Device,
     ) -> std::result::Result<Self, ModelError> {
-        let layer = |name: &str, conv, bias| Layer::new(arrays, name, conv, bias, &device);
+        let layer = |name: &str, conv, bias| layer(arrays, name, conv, bias, &device);
         let mut blocks = Vec::new();
         for (i, block) in shape.blocks().into_iter().enumerate() {
             let name = format!("block{}", i + 1);
-            let skip = block.skip.map(|conv| layer(&format!("{name}.skip"), conv, false)).transpose()?;
-            blocks.push((
-                layer(&format!("{name}.conv1"), block.conv1, true)?,
-                layer(&format!("{name}.conv2"), block.conv2, true)?,
-                skip,
-            ));
+            blocks.push(Block {
+                first: layer(&format!("{name}.conv1"), block.conv1, true)?,
+                second: layer(&format!("{name}.conv2"), block.conv2, true)?,
+                skip: block.skip.map(|conv| layer(&format!("{name}.skip"), conv, false)).transpose()?,
+            });
         }
         let (f, classes, c) = (shape.features(), shape.classes.len(), shape.stem_channels);
         let tensor = |name: &str, dims: &[usize]| {
             Tensor::from_slice(take(arrays, name, dims.iter().product())?, dims, &device)
                 .map_err(|e| fault(&e))
         };
+        let weight = tensor("head.weight", &[f, classes])?.t().map_err(|e| fault(&e))?;
         Ok(Self {
             stem: layer("stem", shape.stem(), true)?,
             lead: tensor("stem.lead", &[LEADS, c])?,
-            head: tensor("head.weight", &[f, classes])?,
-            head_bias: tensor("head.bias", &[classes])?,
+            head: Linear::new(weight, Some(tensor("head.bias", &[classes])?)),
             blocks,
             shape,
             device,
         })
     }
 
-    /// Taps `[n, step, channel]` and logits `[n, step, class]` of windows x `[n, time, 12]`, masks `[n, 12]`.
-    fn forward(&self, x: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// Taps `[n, step, channel]` and logits `[n, step, class]` of the steps `from` to `to` of windows x
+    /// `[n, time, 12]`, masks `[n, 12]`.
+    fn forward(&self, x: &Tensor, mask: &Tensor, [from, to]: [usize; 2]) -> Result<[Tensor; 2]> {
         let lead = mask.matmul(&self.lead)?.unsqueeze(2)?;
-        let mut y = self.stem.run(&x.transpose(1, 2)?.contiguous()?)?.broadcast_add(&lead)?.relu()?;
+        let x = x.transpose(1, 2)?.contiguous()?;
+        let mut y = self.stem.forward(&x)?.broadcast_add(&lead)?.relu()?;
+        let wanted = |y: &Tensor| y.narrow(2, from, to - from)?.transpose(1, 2)?.contiguous();
         let mut taps = Vec::new();
-        for (i, (first, second, skip)) in self.blocks.iter().enumerate() {
-            let h = second.run(&first.run(&y)?.relu()?)?;
-            let skipped = match skip {
-                Some(skip) => skip.run(&y)?,
+        for (i, block) in self.blocks.iter().enumerate() {
+            let h = block.second.forward(&block.first.forward(&y)?.relu()?)?;
+            let skipped = match &block.skip {
+                Some(skip) => skip.forward(&y)?,
                 None => y,
             };
             y = (h + skipped)?.relu()?;
             if self.shape.taps.contains(&i) {
-                taps.push(y.transpose(1, 2)?.contiguous()?);
+                taps.push(wanted(&y)?);
             }
         }
-        let last = y.transpose(1, 2)?.contiguous()?;
-        Ok((Tensor::cat(&taps, 2)?, last.broadcast_matmul(&self.head)?.broadcast_add(&self.head_bias)?))
+        Ok([Tensor::cat(&taps, 2)?, self.head.forward(&wanted(&y)?)?])
     }
 
-    /// Runs streams whose windows have equal length.
-    fn run_group(&self, work: &mut [Work<'_>], group: &[usize], time: usize) -> Result<()> {
-        let (mut x, mut masks) = (Vec::new(), Vec::new());
-        for &w in group {
-            if let State::Window(state) = &work[w].stream.state {
+    /// Runs streams whose windows, filled up, are `time` samples long, in one call.
+    fn run_group(&self, work: &mut [Work<'_>], group: &[Due], time: usize) -> Result<()> {
+        let (mut x, mut masks) = (Vec::with_capacity(group.len() * time * LEADS), Vec::new());
+        for (i, due) in group.iter().enumerate() {
+            let w = &work[due.place];
+            if let State::Window(state) = &w.stream.state {
                 x.extend_from_slice(&state.samples);
-                masks.extend((0..LEADS).map(|lead| f32::from(work[w].stream.mask >> lead & 1)));
+                x.extend_from_slice(w.input);
             }
+            x.resize((i + 1) * time * LEADS, 0.0);
+            masks.extend((0..LEADS).map(|lead| f32::from(w.stream.mask >> lead & 1)));
         }
         let x = Tensor::from_vec(x, (group.len(), time, LEADS), &self.device)?;
         let mask = Tensor::from_vec(masks, (group.len(), LEADS), &self.device)?;
-        let (taps, logits) = self.forward(&x, &mask)?;
-        let rows = |t: &Tensor, i: usize, from: usize, n: usize| {
-            t.get(i)?.narrow(0, from, n)?.flatten_all()?.to_vec1::<f32>()
-        };
-        for (i, &w) in group.iter().enumerate() {
-            let work = &mut work[w];
-            let finish = work.finish;
-            let State::Window(state) = &mut work.stream.state else { continue };
-            let n = state.complete(finish, self.shape.reach_samples());
-            let from = state.steps - state.first / STEP_SAMPLES;
-            work.steps = Steps { first: state.steps as u64, count: n, ..Steps::default() };
-            if n > 0 {
-                work.steps.taps = rows(&taps, i, from, n)?;
-                work.steps.logits = rows(&logits, i, from, n)?;
-            }
-            state.advance(n, self.shape.reach_samples());
+        let from = group.iter().map(|due| due.from).min().unwrap_or(0);
+        let to = group.iter().map(|due| due.from + due.count).max().unwrap_or(0);
+        // One copy back for all beds.
+        let told = self.forward(&x, &mask, [from, to])?;
+        let widths = [self.shape.tap_channels(), self.shape.classes.len()];
+        let [taps, logits] = told.map(|t| t.flatten_all()?.to_vec1::<f32>());
+        let (taps, logits) = (taps?, logits?);
+        for (i, due) in group.iter().enumerate() {
+            let rows = |all: &[f32], width: usize| {
+                let first = (i * (to - from) + due.from - from) * width;
+                all[first..first + due.count * width].to_vec()
+            };
+            let work = &mut work[due.place];
+            work.steps.count = due.count;
+            work.steps.taps = rows(&taps, widths[0]);
+            work.steps.logits = rows(&logits, widths[1]);
         }
         Ok(())
     }
 }
 
+/// One stream with complete steps.
+struct Due {
+    /// Its place in the call.
+    place: usize,
+    /// First step to give, counted from the window's beginning.
+    from: usize,
+    count: usize,
+}
+
 impl WindowState {
-    /// Steps that are complete and not yet given.
-    fn complete(&self, finish: bool, reach: usize) -> usize {
-        let end = self.first + self.samples.len() / LEADS;
+    /// Steps that are complete with `new` more samples and not yet given.
+    fn complete(&self, new: usize, finish: bool, reach: usize) -> usize {
+        let end = self.first + self.samples.len() / LEADS + new;
         let last = if finish { end } else { end.saturating_sub(reach) };
         last.div_ceil(STEP_SAMPLES).saturating_sub(self.steps)
     }
 
-    /// Drops what no later step needs, on a step's border.
-    fn advance(&mut self, steps: usize, reach: usize) {
+    /// Takes the samples and drops what no step after these will need, on a step's border.
+    fn advance(&mut self, input: &[f32], steps: usize, reach: usize) {
+        self.samples.extend_from_slice(input);
         self.steps += steps;
         let keep = (self.steps * STEP_SAMPLES).saturating_sub(reach.next_multiple_of(STEP_SAMPLES));
         let gone = keep.saturating_sub(self.first).min(self.samples.len() / LEADS);
         self.samples.drain(..gone * LEADS);
         self.first += gone;
+    }
+
+    /// The samples kept, given away.
+    pub fn take_samples(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.samples)
     }
 }
 
@@ -186,20 +211,37 @@ impl Engine for CandleEngine {
         Stream { mask, state: State::Window(WindowState::default()) }
     }
 
+    /// After an error no stream of the call has taken its input.
     fn advance(&mut self, work: &mut [Work<'_>]) -> std::result::Result<(), ModelError> {
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (i, w) in work.iter_mut().enumerate() {
-            let State::Window(state) = &mut w.stream.state else {
+        let reach = self.shape.reach_samples();
+        // What ends is padded layer by layer where it ends, so only windows of its very length share its call.
+        let mut groups: BTreeMap<(bool, usize), Vec<Due>> = BTreeMap::new();
+        for (place, w) in work.iter_mut().enumerate() {
+            let State::Window(state) = &w.stream.state else {
                 return Err(ModelError::Device("the stream belongs to another engine".into()));
             };
-            state.samples.extend_from_slice(w.input);
             w.steps = Steps { first: state.steps as u64, ..Steps::default() };
-            if state.complete(w.finish, self.shape.reach_samples()) > 0 {
-                groups.entry(state.samples.len() / LEADS).or_default().push(i);
+            let new = w.input.len() / LEADS;
+            let count = state.complete(new, w.finish, reach);
+            if count > 0 {
+                let time = state.samples.len() / LEADS + new;
+                let time = if w.finish { time } else { time.next_multiple_of(ROUND_SAMPLES) };
+                let from = state.steps - state.first / STEP_SAMPLES;
+                groups.entry((w.finish, time)).or_default().push(Due { place, from, count });
             }
         }
-        for (time, group) in groups {
-            self.run_group(work, &group, time).map_err(|e| fault(&e))?;
+        for ((_, time), group) in groups {
+            if let Err(e) = self.run_group(work, &group, time) {
+                for w in work.iter_mut() {
+                    w.steps = Steps::default();
+                }
+                return Err(fault(&e));
+            }
+        }
+        for w in work {
+            if let State::Window(state) = &mut w.stream.state {
+                state.advance(w.input, w.steps.count, reach);
+            }
         }
         Ok(())
     }
@@ -258,6 +300,28 @@ mod tests {
             let mine = run(&mut LiveEngine::new(bundle.network.clone()), &x, mask, &[]);
             assert_eq!(mine.count, samples.div_ceil(4));
             assert_close(&mine, &run(&mut candle(&bundle), &x, mask, &[]));
+        }
+    }
+
+    #[test]
+    fn beds_of_other_lengths_share_a_call_and_do_not_touch_each_other() {
+        let bundle = Bundle::tiny(8);
+        let mut engine = candle(&bundle);
+        let beds: Vec<Vec<f32>> = (0..4).map(|i| signal(320 + 7 * i as usize, i)).collect();
+        let mut streams: Vec<Stream> = beds.iter().map(|_| engine.open(0xfff)).collect();
+        let mut work: Vec<Work<'_>> = streams
+            .iter_mut()
+            .zip(&beds)
+            .map(|(stream, input)| Work { stream, input, finish: false, steps: Steps::default() })
+            .collect();
+        engine.advance(&mut work).expect("a working device");
+        let together: Vec<Steps> = work.into_iter().map(|w| w.steps).collect();
+        for (bed, together) in beds.iter().zip(&together) {
+            let mut live = LiveEngine::new(bundle.network.clone());
+            let mut stream = live.open(0xfff);
+            let mut work = [Work { stream: &mut stream, input: bed, finish: false, steps: Steps::default() }];
+            live.advance(&mut work).expect("the CPU");
+            assert_close(together, &work[0].steps);
         }
     }
 

@@ -37,6 +37,12 @@ impl Analyser {
         findings
     }
 
+    /// The engine, to ask how it fares.
+    #[must_use]
+    pub fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
     /// Forgets a bed or recording.
     pub fn forget(&mut self, bed: &BedId) {
         self.tracks.remove(bed);

@@ -104,7 +104,7 @@ pub const ROOMS: &[Room] = &[
         name: "daemon",
         rooms: &["config", "model", "pipeline", "snapshot", "strip"],
         crates: &["decoder_json", "decoder_packed", "decoder_mapped", "exec", "sink_mllp", "sink_webhook"],
-        outside: &["tokio", "rumqttc", "tracing", "rusqlite", "sha2", "hmac", "base64", "jiff"],
+        outside: &["tokio", "rumqttc", "tracing", "rusqlite", "rustix", "sha2", "hmac", "base64", "jiff"],
         never_std: &[],
         instead: "daemon moves plain values; let model and pipeline compute, and cli join it with display",
     },

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod process;
+
 use contract::{BedId, Flags, Frame, FrameParts, LeadId, Mode, Ratio, UtcMs, topic};
 use patient::{Lead, Patient, Profile};
 use rumqttc::v5::mqttbytes::QoS;
@@ -52,7 +54,10 @@ pub struct Listener {
 }
 
 fn connect(port: u16, name: &str) -> (Client, rumqttc::v5::Connection) {
-    let mut options = MqttOptions::new(name, "127.0.0.1", port);
+    opened(MqttOptions::new(name, "127.0.0.1", port))
+}
+
+fn opened(mut options: MqttOptions) -> (Client, rumqttc::v5::Connection) {
     options.set_max_packet_size(Some(8 << 20));
     options.set_keep_alive(Duration::from_secs(5));
     Client::new(options, 4_096)
@@ -135,21 +140,27 @@ impl Monitor {
 
     /// The next second as a JSON frame, its sample 0 at `t0_ms`.
     pub fn frame_at(&mut self, t0_ms: i64) -> Vec<u8> {
+        self.frame_with(|parts| parts.t0 = Some(UtcMs(t0_ms)))
+    }
+
+    /// The next second, changed before it is written.
+    pub fn frame_with(&mut self, change: impl FnOnce(&mut FrameParts)) -> Vec<u8> {
         let n0 = self.second * 250;
         let samples_mv = self.patient.samples(250.0, n0, 250, &[Lead::II]).remove(0);
-        let parts = FrameParts {
+        let mut parts = FrameParts {
             bed: self.bed.clone(),
             epoch: self.epoch,
             seq: self.second as u32,
             n0,
             rate: Ratio::hz(250).expect("valid"),
-            t0: Some(UtcMs(t0_ms)),
+            t0: Some(UtcMs(now_ms())),
             flags: Flags { first: self.second == 0, ..Flags::default() },
             mode: Mode::Test,
             leads: vec![LeadId::new("II").expect("valid")],
             samples_mv,
         };
         self.second += 1;
+        change(&mut parts);
         decoder_json::encode(&Frame::new(parts).expect("valid"), decoder_json::Unit::Millivolt)
     }
 
@@ -163,7 +174,12 @@ pub struct Voice(Client);
 
 impl Voice {
     pub fn new(port: u16, name: &str) -> Self {
-        let (client, mut connection) = connect(port, name);
+        Self::over(MqttOptions::new(name, "127.0.0.1", port))
+    }
+
+    /// Over a connection of the test's own making (TLS, a login).
+    pub fn over(options: MqttOptions) -> Self {
+        let (client, mut connection) = opened(options);
         std::thread::spawn(move || {
             for polled in connection.iter() {
                 match polled {
@@ -196,8 +212,14 @@ pub struct Mosquitto(Child);
 
 impl Mosquitto {
     pub fn start(port: u16, folder: &Path) -> Option<Self> {
+        Self::with(port, folder, "allow_anonymous true\n")
+    }
+
+    /// With more lines for its one listener; `None` where there is no mosquitto.
+    pub fn with(port: u16, folder: &Path, listener: &str) -> Option<Self> {
         let config = folder.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+        // Started as root, it would become a user that may not read the test's files.
+        let text = format!("listener {port} 127.0.0.1\n{listener}persistence false\nuser root\n");
         std::fs::write(&config, text).expect("writes");
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
         let child = Command::new("mosquitto")
@@ -210,6 +232,11 @@ impl Mosquitto {
             .ok()?;
         until("mosquitto listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         Some(Self(child))
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 }
 
