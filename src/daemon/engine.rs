@@ -3,12 +3,15 @@
 //! Each engine thread owns its beds; nothing is shared between them but counts. A panic here ends the process: the
 //! journal is read again at the next start.
 
+use super::DaemonError;
 use super::clock::Clock;
 use super::journal::{Journal, Order};
 use super::orphans::Orphans;
 use super::publish::Murmur;
 use super::source::{Shards, Word};
 use super::tally::Tally;
+use crate::config::{Device, Settings};
+use crate::model::{Bundle, Engine, open_engine};
 use crate::pipeline::{Analyser, Now, Ward};
 use crate::snapshot::{AlertView, BedView};
 use contract::{Alert, AlertClass, BedId, Code, Finding, Heard, Phase};
@@ -50,6 +53,22 @@ impl Slot {
     fn show(&self, picture: Picture) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = picture;
     }
+}
+
+/// One engine a thread; a device that is not the CPU takes all beds in one batch. Where none answers, the CPU does, and
+/// the log says so.
+pub fn open(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>, DaemonError> {
+    if settings.device != Device::Cpu {
+        match open_engine(bundle, "cuda") {
+            Ok(engine) => return Ok(vec![engine]),
+            // A build without a GPU's code that nobody asked for one has nothing to explain.
+            Err(_) if settings.device == Device::Auto && !cfg!(feature = "cuda") => {}
+            Err(why) => tracing::warn!(%why, "the network runs on the CPU"),
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if settings.threads == 0 { cores } else { settings.threads };
+    (0..wanted).map(|_| Ok(open_engine(bundle, "cpu")?)).collect()
 }
 
 /// How one thread's engine fares.

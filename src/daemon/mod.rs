@@ -111,7 +111,7 @@ pub struct Counters {
 /// # Errors
 /// [`DaemonError`] for what no waiting would mend: plugins, files, journal, model.
 pub fn start(settings: Settings, bundle: Arc<Bundle>) -> Result<Running, DaemonError> {
-    let engines = start::engines(&settings, &bundle)?;
+    let engines = engine::open(&settings, &bundle)?;
     start::start(settings, bundle, engines)
 }
 

@@ -18,8 +18,8 @@ use super::source::{Shard, Shards, Source};
 use super::tally::Tally;
 use super::wire::{self, LinkHealth, Listener, Route};
 use super::{DaemonError, shutdown};
-use crate::config::{Device, Settings};
-use crate::model::{Bundle, Engine, open_engine};
+use crate::config::Settings;
+use crate::model::{Bundle, Engine};
 use crate::pipeline::{Analyser, Now, Setup, Ward};
 use crate::snapshot::NodeView;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
@@ -47,22 +47,6 @@ fn find<T: ?Sized>(
         let known: Vec<_> = table.iter().map(|entry| entry.kind).collect();
         DaemonError::Config(format!("{kind:?} is not in this build; it has: {}", known.join(", ")))
     })
-}
-
-/// One engine a thread; a device that is not the CPU takes all beds in one batch. Where none answers, the CPU does, and
-/// the log says so.
-pub(super) fn engines(settings: &Settings, bundle: &Bundle) -> Result<Vec<Box<dyn Engine>>, DaemonError> {
-    if settings.device != Device::Cpu {
-        match open_engine(bundle, "cuda") {
-            Ok(engine) => return Ok(vec![engine]),
-            // A build without a GPU's code that nobody asked for one has nothing to explain.
-            Err(_) if settings.device == Device::Auto && !cfg!(feature = "cuda") => {}
-            Err(why) => tracing::warn!(%why, "the network runs on the CPU"),
-        }
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = if settings.threads == 0 { cores } else { settings.threads };
-    (0..wanted).map(|_| Ok(open_engine(bundle, "cpu")?)).collect()
 }
 
 /// What most parts need.

@@ -123,7 +123,10 @@ impl Track {
             return Err(NotRead::Coverage);
         }
         let plan = Plan::of(usable.iter().copied(), sets);
-        let why = if usable.is_empty() { NotRead::Signal } else { NotRead::LeadSet };
+        // A bed of whose leads none is a standard one has nothing wrong with its signal.
+        let known = due.leads.iter().any(|lead| lead.standard().is_some());
+        let bad = usable.is_empty() && known;
+        let why = if bad { NotRead::Signal } else { NotRead::LeadSet };
         if plan.is_none() {
             self.segment = None;
         }

@@ -59,7 +59,7 @@ impl Setup {
 /// What a ward counted since its start; per bed it is in `BedView::health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Frames of beds beyond the limit.
+    /// Messages of beds beyond the limit.
     pub beds_refused: u64,
     /// Payloads that no bed could be named for.
     pub refused: u64,
@@ -253,5 +253,33 @@ impl Ward {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Birth, Mode};
+
+    #[test]
+    fn beds_beyond_the_limit_are_counted_and_cost_nothing() {
+        let mut ward = Ward::new(Setup::default(), &Bundle::tiny(1));
+        let now = Now { mono: MonoMs(1), utc: UtcMs(1) };
+        for i in 0..BEDS_MAX + 3 {
+            let bed = BedId::new(&format!("site/unit/b{i}")).expect("valid");
+            let birth = Birth {
+                bed,
+                epoch: None,
+                leads: Vec::new(),
+                rate: None,
+                patient: None,
+                monitor: None,
+                clock: None,
+                paced: false,
+                mode: Mode::Test,
+            };
+            ward.hear(Heard::Birth(birth), now);
+        }
+        assert_eq!((ward.beds.len(), ward.counts().beds_refused), (BEDS_MAX, 3));
     }
 }

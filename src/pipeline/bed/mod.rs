@@ -39,7 +39,8 @@ pub(super) struct Bed {
     timeline: Timeline,
     next_hop: Option<u64>,
     mode: Mode,
-    paced: bool,
+    /// Paced, as the birth message says and as the frames of this epoch say: either is enough.
+    paced: [bool; 2],
     /// Stretch of the index for which the monitor says that a lead is off.
     lead_off: Option<(u64, u64)>,
     pub online: bool,
@@ -67,7 +68,7 @@ impl Bed {
             timeline: Timeline::default(),
             next_hop: None,
             mode: Mode::Real,
-            paced: false,
+            paced: [false; 2],
             lead_off: None,
             online: true,
             rates: Rates::default(),
@@ -83,7 +84,7 @@ impl Bed {
     pub fn birth(&mut self, birth: &Birth, now: Now) {
         self.born = self.born.max(now.mono);
         self.mode = birth.mode;
-        self.paced = birth.paced;
+        self.paced[0] = birth.paced;
         if let Some(token) = &birth.patient {
             self.decider.patient(token);
         }
@@ -128,7 +129,7 @@ impl Bed {
         }
         self.heard = Some(now.mono);
         self.mode = mode;
-        self.paced = flags.paced || self.paced && !flags.first;
+        self.paced[1] = flags.paced || self.paced[1] && !flags.first;
         if flags.lead_off {
             self.lead_off = match self.lead_off {
                 Some((from, to)) if n0 <= to => Some((from, to.max(end))),
@@ -212,7 +213,7 @@ impl Bed {
             rate,
             end: self.timeline.at(to_n - 1, rate)?,
             mode: self.mode,
-            paced: self.paced,
+            paced: self.paced.contains(&true),
             lead_off: self.lead_off.is_some_and(|(from, to)| from < to_n && from_n < to),
             leads,
             samples_mv,

@@ -69,7 +69,7 @@ impl Bed {
             state_since: if state == self.state.0 { self.state.1 } else { now.utc },
             state_detail: self.state_detail(state),
             mode: self.mode,
-            paced: self.paced,
+            paced: self.paced.contains(&true),
             sample_age_ms: self.heard.map(|at| now.mono.since(at)),
             finding_age_ms: self.last.as_ref().map(|l| now.mono.since(l.1)),
             learnt_s: [self.decider.learnt_s(), setup.analysis.learn_s],
