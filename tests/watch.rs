@@ -2,26 +2,29 @@
 
 mod ward;
 
+use contract::{Command, UtcMs, Verb};
 use std::sync::Arc;
 use ward::{Monitor, PATIENCE, Voice, now_ms, settings, until};
 use wardbeat::config::Settings;
-use wardbeat::daemon::{self, Running, Watching};
+use wardbeat::daemon::{self, Keys, Running, Watching, read_own};
 use wardbeat::model::Bundle;
 use wardbeat::snapshot::{BedState, BedView, Snapshot};
 
 struct Scene {
     running: Option<Running>,
     broker: broker::Broker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn scene() -> Scene {
     let broker = broker::Broker::start().expect("a broker");
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { timezone: "Europe/Berlin".into(), ..settings(broker.port(), folder.path()) };
+    let mut settings =
+        Settings { timezone: "Europe/Berlin".into(), ..settings(broker.port(), folder.path()) };
+    settings.commands.keys_file = Some(folder.path().join("keys.json"));
     let running = daemon::start(settings, Arc::new(Bundle::tiny(7))).expect("starts");
     assert!(running.joined(PATIENCE), "the daemon does not join");
-    Scene { running: Some(running), broker, _folder: folder }
+    Scene { running: Some(running), broker, folder }
 }
 
 impl Scene {
@@ -141,4 +144,37 @@ fn a_screen_that_reads_nothing_slows_nobody() {
     let counters = running.counters();
     assert_eq!((counters.frames_in, counters.frames_lost), (480, 0), "{counters:?}");
     until("the other screen has all beds", || screen.snapshot().beds.len() == 8);
+}
+
+#[test]
+fn a_signed_pause_from_one_screen_shows_on_another() {
+    let scene = scene();
+    let (keys, own) = (scene.folder.path().join("keys.json"), scene.folder.path().join("console.key"));
+    Keys::add(&keys, &own, ("console", &Verb::ALL, &[]), UtcMs(now_ms())).expect("a key");
+    let (name, secret) = read_own(&own).expect("its own file");
+    let (screen, other) = (scene.screen(None), scene.screen(None));
+    let voice = Voice::new(scene.broker.port(), "monitor");
+    let mut monitor = Monitor::new("b01", 1);
+    voice.say(&monitor.topic(), monitor.frame());
+    until("the bed", || bed(&other.snapshot(), "b01").is_some());
+    let asked = |by: &str, key: &str, command| {
+        let pending = screen.ask((key, &secret), by, &ward::bed("b01"), command);
+        let answer = std::cell::OnceCell::new();
+        until("an answer", || {
+            pending.answer().is_some_and(|told| answer.set(told).is_ok());
+            answer.get().is_some()
+        });
+        answer.into_inner().expect("answered").expect("an answer")
+    };
+    let pause = || Command::Pause { minutes: 2, reason: "care".into() };
+    let refused = asked("RN", "stranger", pause());
+    assert!(!refused.ok, "{refused:?}");
+    let done = asked("RN", &name, pause());
+    assert!(done.ok, "{done:?}");
+    until("the pause on the other screen", || {
+        bed(&other.snapshot(), "b01")
+            .is_some_and(|b| b.pause_left_ms.is_some() && b.pause_reason == "care, RN")
+    });
+    assert!(asked("RN", &name, Command::Resume).ok);
+    until("its end", || bed(&other.snapshot(), "b01").is_some_and(|b| b.pause_left_ms.is_none()));
 }

@@ -287,13 +287,13 @@ pub(super) fn wide_strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
     let split = area.width * 3 / 4;
     put(buf, 0, area.y, " NEEDS A LOOK (oldest first)", split, palette.bold);
     put(buf, split, area.y, "NOT WATCHED", area.width, palette.bold);
-    let ended = scene.ended_unseen();
+    let ended = scene.ended_tonight();
     let rows = area.height - 2 - u16::from(!ended.is_empty());
     look_lines(buf, scene, Rect::new(0, area.y + 1, split - 1, rows), " ");
     if !ended.is_empty() {
         let pieces = ended.iter().map(|a| (ended_text(scene, a), palette.text)).collect();
-        put(buf, 1, area.bottom() - 2, "ended unseen:", 13, palette.dim);
-        put_pieces(buf, 15, area.bottom() - 2, &fit_pieces(pieces, usize::from(split) - 16), palette.dim);
+        put(buf, 1, area.bottom() - 2, "ended:", 6, palette.dim);
+        put_pieces(buf, 8, area.bottom() - 2, &fit_pieces(pieces, usize::from(split) - 9), palette.dim);
     }
     let lost = unwatched(scene);
     let room = usize::from(area.height - 2);
@@ -312,7 +312,8 @@ pub(super) fn wide_strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
 fn ended_text(scene: &Scene, a: &AlertView) -> String {
     let until = a.ended.map_or_else(String::new, |t| scene.clock_min(t));
     let mark = words::level_mark(a.level);
-    format!("{} {mark} {}-{until}", words::cut(&a.label, 8), scene.clock_min(a.onset))
+    let seen = a.seen.as_ref().map_or("unseen".into(), |(who, _)| format!("seen {}", words::cut(who, 8)));
+    format!("{} {mark} {}-{until} {seen}", words::cut(&a.label, 8), scene.clock_min(a.onset))
 }
 
 /// The last line: what is being typed, or what this screen is not, and the keys.

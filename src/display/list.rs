@@ -1,16 +1,13 @@
 //! The alert list: open findings and technical conditions, then what ended unseen, with the strip of the chosen one.
 
 use super::lines;
-use super::scene::{Scene, put, put_right};
+use super::scene::{NIGHT_MS, Scene, put, put_right};
 use super::trace::{self, Motion, Run, Scale};
 use super::words;
 use crate::snapshot::{AlertView, Snapshot};
 use contract::{AlertClass, Code, Level};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-
-/// What came before this long is not of tonight.
-const NIGHT_MS: i64 = 12 * 3_600_000;
 
 /// The alerts of the list, in its order: open findings (unseen ALERTs first), technical conditions, what ended unseen,
 /// what ended and was seen, each oldest first but the last. `filter` is a part of a bed's label.

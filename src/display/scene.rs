@@ -16,6 +16,9 @@ pub(super) const SILENT_MS: u64 = 3_000;
 /// No snapshot for this long: every sector is STOPPED.
 pub(super) const DEAD_MS: u64 = 10_000;
 
+/// What is longer ago is not of tonight.
+pub(super) const NIGHT_MS: i64 = 12 * 3_600_000;
+
 /// Everything a view may look at.
 pub(super) struct Scene<'a> {
     pub snapshot: &'a Snapshot,
@@ -109,6 +112,16 @@ impl<'a> Scene<'a> {
     pub fn ended_unseen(&self) -> Vec<&'a AlertView> {
         let ended = |a: &&AlertView| a.ended.is_some() && a.seen.is_none() && a.class == AlertClass::Analysis;
         self.snapshot.alerts.iter().filter(ended).collect()
+    }
+
+    /// Findings that ended: unseen ones, then those of the last twelve hours, the newest first.
+    pub fn ended_tonight(&self) -> Vec<&'a AlertView> {
+        let analysis = self.snapshot.alerts.iter().filter(|a| a.class == AlertClass::Analysis);
+        let tonight =
+            |a: &&AlertView| a.ended.is_some_and(|at| a.seen.is_none() || self.since_ms(at) < NIGHT_MS);
+        let mut ended: Vec<&AlertView> = analysis.filter(tonight).collect();
+        ended.sort_by_key(|a| (a.seen.is_some(), std::cmp::Reverse(a.onset)));
+        ended
     }
 
     /// What is wrong with Wardbeat itself, in words.
