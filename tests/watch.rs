@@ -159,12 +159,12 @@ fn a_signed_pause_from_one_screen_shows_on_another() {
     until("the bed", || bed(&other.snapshot(), "b01").is_some());
     let asked = |by: &str, key: &str, command| {
         let pending = screen.ask((key, &secret), by, &ward::bed("b01"), command);
-        let answer = std::cell::OnceCell::new();
+        let mut answer = None;
         until("an answer", || {
-            pending.answer().is_some_and(|told| answer.set(told).is_ok());
-            answer.get().is_some()
+            answer = answer.take().or_else(|| pending.answer());
+            answer.is_some()
         });
-        answer.into_inner().expect("answered").expect("an answer")
+        answer.expect("answered").expect("an answer")
     };
     let pause = || Command::Pause { minutes: 2, reason: "care".into() };
     let refused = asked("RN", "stranger", pause());
