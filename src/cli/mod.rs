@@ -14,6 +14,7 @@ mod demo;
 mod dress;
 mod evaluate;
 mod explain;
+mod export_onnx;
 mod fit_clusters;
 mod keys;
 mod live;
@@ -78,6 +79,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Explains a stretch of a recording.
     Explain(explain::Args),
+    /// Writes the folded network as an ONNX file.
+    ExportOnnx(export_onnx::Args),
     /// Prints completions for a shell.
     Completions(completions::Args),
 }
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::FitClusters(args) => fit_clusters::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::ExportOnnx(args) => export_onnx::run(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())

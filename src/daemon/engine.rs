@@ -24,6 +24,8 @@ use std::time::Duration;
 const PANICKED: i32 = 101;
 /// Words taken at a time.
 const WORDS_MAX: usize = 256;
+/// How long words gather for one turn: no person sees it, and the network runs over many beds at once.
+const GATHER: Duration = Duration::from_millis(20);
 /// Signal of one bed heard before it is analysed, in seconds: well inside the ring.
 const HEARD_S_MAX: f64 = 5.0;
 /// Baselines are saved this often.
@@ -123,7 +125,7 @@ impl EngineLoop {
     pub fn run(mut self) {
         let (mut saved, mut shown) = (self.clock.mono(), self.clock.mono());
         let mut apart_ms = PICTURE_MS;
-        while let Some(words) = self.shards.0[self.index].words.take(WORDS_MAX, self.patience()) {
+        while let Some(words) = self.shards.0[self.index].words.gather(WORDS_MAX, self.patience(), GATHER) {
             self.turn(words);
             let now = self.now();
             if now.mono.since(shown) >= apart_ms {

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Payloads taken at a time.
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 256;
+/// How long payloads gather for one turn.
+const GATHER: Duration = Duration::from_millis(5);
 /// An engine thread must say within this what became of a command.
 const RULING: Duration = Duration::from_secs(5);
 /// Topics whose faults are told apart in the log.
@@ -132,7 +134,7 @@ impl Source {
     /// Decodes until the queue is closed and empty.
     pub fn run(self, mut decoder: Box<dyn Decoder>) {
         let mut faults = HashMap::new();
-        while let Some(payloads) = self.payloads.take(BATCH_MAX, Duration::from_secs(1)) {
+        while let Some(payloads) = self.payloads.gather(BATCH_MAX, Duration::from_secs(1), GATHER) {
             for payload in payloads {
                 match self.decode(&mut decoder, &payload) {
                     Ok(heard) => self.heard(heard, &payload, &mut faults),
@@ -148,7 +150,7 @@ impl Source {
         if let Ok(decoded) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
             return decoded;
         }
-        tracing::error!(decoder = self.entry.kind, topic = payload.topic, "decoder panicked");
+        tracing::error!(decoder = self.entry.kind, topic = &*payload.topic, "decoder panicked");
         match (self.entry.build)(&self.options) {
             Ok(anew) => *decoder = anew,
             Err(e) => tracing::error!(fault = %e, "decoder cannot be built anew"),
@@ -156,7 +158,7 @@ impl Source {
         Err(DecodeError::Form("the decoder failed on this payload".into()))
     }
 
-    fn heard(&self, heard: Vec<Heard>, payload: &Payload, faults: &mut HashMap<String, u64>) {
+    fn heard(&self, heard: Vec<Heard>, payload: &Payload, faults: &mut HashMap<Arc<str>, u64>) {
         for one in heard {
             if payload.retained && !matches!(one, Heard::Birth(_) | Heard::Link(_)) {
                 // A kept frame is of unknown age: it must never look live.
@@ -174,16 +176,16 @@ impl Source {
         }
     }
 
-    fn refused(&self, payload: &Payload, why: DecodeError, faults: &mut HashMap<String, u64>) {
+    fn refused(&self, payload: &Payload, why: DecodeError, faults: &mut HashMap<Arc<str>, u64>) {
         if our_own(&payload.topic) {
             return;
         }
         self.tally.refused.fetch_add(1, Ordering::Relaxed);
         let known = faults.len() < FAULTY_TOPICS_MAX || faults.contains_key(&payload.topic);
-        let count = faults.entry(if known { payload.topic.clone() } else { String::new() }).or_default();
+        let count = faults.entry(if known { payload.topic.clone() } else { "".into() }).or_default();
         *count += 1;
         if count.is_power_of_two() {
-            let (topic, count) = (&payload.topic, *count);
+            let (topic, count) = (&*payload.topic, *count);
             tracing::warn!(topic, count, fault = %why, "payload refused");
         }
         let bed = topic::split(&payload.topic).ok().map(|(bed, _)| bed);

@@ -212,7 +212,8 @@ fn poll(
         node: site.settings.node.clone(),
     };
     let speaker = links.outlet.watcher(alerting, clock, birth, inbox);
-    let listener = Listener { client: links.client, routes, health: listening, clock };
+    let listener =
+        Listener { client: links.client, routes, health: listening, clock, topics: wire::Topics::default() };
     runtime.spawn(wire::drive(links.in_link, listener, "in", hear));
     runtime.spawn(wire::drive(links.out_link, speaker, "out", speak))
 }

@@ -11,11 +11,12 @@ use super::queue::Queues;
 use super::tally::Tally;
 use crate::config::{Broker, Settings};
 use contract::UtcMs;
-use contract::limits::PAYLOAD_BYTES_MAX;
+use contract::limits::{BEDS_MAX, PAYLOAD_BYTES_MAX};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, LastWill, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -33,7 +34,7 @@ const PACKET_OVERHEAD: usize = 4_096;
 #[derive(Debug)]
 pub struct Payload {
     /// Its topic.
-    pub topic: String,
+    pub topic: Arc<str>,
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Microseconds of the node's monotonic clock at arrival.
@@ -45,7 +46,7 @@ pub struct Payload {
 }
 
 /// Payloads by topic, from the link to one source.
-pub type Payloads = Queues<String, Payload>;
+pub type Payloads = Queues<Arc<str>, Payload>;
 
 /// A subscription and where its payloads go.
 #[derive(Clone)]
@@ -223,11 +224,24 @@ pub struct Listener {
     pub health: Arc<LinkHealth>,
     /// For arrival times.
     pub clock: Clock,
+    /// Topics heard and the routes that they take.
+    pub topics: Topics,
 }
+
+/// Topics as they came, with the place of their route: looked up once, then shared by every message on them.
+pub type Topics = HashMap<Arc<str>, usize>;
+
+/// Topics kept; beyond, all are forgotten and looked up anew.
+const TOPICS_MAX: usize = 8 * BEDS_MAX;
 
 impl Watcher for Listener {
     fn up(&mut self) -> bool {
-        let filter = |route: &Route| Filter::new(route.filter.clone(), QoS::AtLeastOnce);
+        let filter = |route: &Route| {
+            let mut filter = Filter::new(route.filter.clone(), QoS::AtLeastOnce);
+            // States and explanations leave on this link; a wide filter would bring each of them back.
+            filter.nolocal = true;
+            filter
+        };
         self.client.try_subscribe_many(self.routes.iter().map(filter)).is_ok()
     }
 
@@ -254,20 +268,34 @@ impl Watcher for Listener {
 }
 
 impl Listener {
-    fn heard(&self, publish: &Publish) {
+    /// The topic, shared, and its route; `None` where it is unreadable or nobody's.
+    fn route(&mut self, topic: &[u8]) -> Option<(Arc<str>, &Route)> {
+        let text = std::str::from_utf8(topic).ok()?;
+        if let Some((topic, &at)) = self.topics.get_key_value(text) {
+            return Some((topic.clone(), &self.routes[at]));
+        }
+        let at = self.routes.iter().position(|route| matches(&route.filter, text))?;
+        if self.topics.len() == TOPICS_MAX {
+            self.topics.clear();
+        }
+        let topic: Arc<str> = text.into();
+        self.topics.insert(topic.clone(), at);
+        Some((topic, &self.routes[at]))
+    }
+
+    fn heard(&mut self, publish: &Publish) {
         self.health.bytes.fetch_add(publish.payload.len() as u64, Ordering::Relaxed);
-        let topic = String::from_utf8(publish.topic.to_vec()).ok();
-        let route = topic.as_deref().and_then(|t| self.routes.iter().find(|r| matches(&r.filter, t)));
-        let (Some(topic), Some(route)) = (topic, route) else {
-            self.health.refused.fetch_add(1, Ordering::Relaxed);
+        let (clock, health) = (self.clock, self.health.clone());
+        let Some((topic, route)) = self.route(&publish.topic) else {
+            health.refused.fetch_add(1, Ordering::Relaxed);
             return;
         };
         let bytes = publish.payload.len() + topic.len() + 256;
         let payload = Payload {
             topic: topic.clone(),
             bytes: publish.payload.to_vec(),
-            arrived_us: self.clock.micros(),
-            arrived: self.clock.utc(),
+            arrived_us: clock.micros(),
+            arrived: clock.utc(),
             retained: publish.retain,
         };
         let lost = route.queue.push(topic, payload, bytes, true);

@@ -18,6 +18,7 @@ mod fallback;
 mod kernel;
 mod live;
 mod norm;
+mod onnx;
 mod padded;
 mod reference;
 mod resnet;
@@ -28,7 +29,9 @@ pub use bundle::{Bundle, Files, Manifest, ModelError, sha256_hex};
 pub use codebook::{Assigned, Codebook, CodebookFacts};
 pub use engine::{DeviceFacts, Engine, Steps, Stream, Work, cuda, device_facts, open_engine};
 pub use fallback::Fallback;
+pub use kernel::burst;
 pub use live::{LiveEngine, Network};
+pub use onnx::to_onnx;
 pub use reference::CandleEngine;
 pub use resnet::{Arrays, Net, fold};
 

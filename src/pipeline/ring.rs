@@ -159,7 +159,7 @@ impl Ring {
             match frame.parts().leads.iter().position(|name| *name == lead.name) {
                 Some(i) => {
                     let samples = &frame.lead_mv(i)[skip..];
-                    lead.ring.push_iter_overwrite(samples.iter().copied());
+                    lead.ring.push_slice_overwrite(samples);
                     if let Some(last) = samples.iter().rposition(|v| !v.is_nan()) {
                         lead.heard_to = n0 + (skip + last) as u64 + 1;
                     }
@@ -203,11 +203,16 @@ impl Ring {
 /// Samples `from..to` of a lead whose oldest sample has the index `start`.
 fn read_lead(lead: &mut Lead, start: u64, from: u64, to: u64) -> Vec<f32> {
     let (older, newer) = lead.ring.as_slices();
-    let at = |n: u64| -> f32 {
-        let Some(i) = n.checked_sub(start).map(|i| i as usize) else { return f32::NAN };
-        older.get(i).or_else(|| newer.get(i - older.len())).copied().unwrap_or(f32::NAN)
-    };
-    (from..to).map(at).collect()
+    let held = (older.len() + newer.len()) as u64;
+    let before = start.clamp(from, to) - from;
+    let (first, last) = ((from + before).saturating_sub(start).min(held), to.saturating_sub(start).min(held));
+    let (first, last, border) = (first as usize, last as usize, older.len());
+    let mut out = Vec::with_capacity((to - from) as usize);
+    out.resize(before as usize, f32::NAN);
+    out.extend_from_slice(&older[first.min(border)..last.min(border)]);
+    out.extend_from_slice(&newer[first.max(border) - border..last.max(border) - border]);
+    out.resize((to - from) as usize, f32::NAN);
+    out
 }
 
 fn same<'a>(a: impl Iterator<Item = &'a f32>, b: impl Iterator<Item = &'a f32>) -> bool {

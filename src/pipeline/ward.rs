@@ -10,7 +10,10 @@ use contract::limits::{BATCH_MAX, BEDS_MAX};
 use contract::{
     Alert, BedId, Command, DecodeError, Finding, Heard, MonoMs, NotRead, Phase, Ruling, Status, UtcMs,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// All beds are judged by time alone at least this often; between, only those that something came from.
+const LOOK_MS: u64 = 100;
 
 /// The moment of one turn of the loop, read once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +78,13 @@ pub struct Ward {
     clusters: Vec<ClusterName>,
     beds: BTreeMap<BedId, Bed>,
     counts: Counts,
-    /// Where `take_due` goes on, so that a full batch starves nobody.
-    served: usize,
+    /// Beds that may have a complete hop, in the order in which they were heard: a full batch starves nobody.
+    waiting: VecDeque<BedId>,
+    /// Beds that something came from since the last `conclude`.
+    touched: Vec<BedId>,
+    /// When all beds were last judged by time, and no later than the first moment at which one of them must be.
+    looked: Option<MonoMs>,
+    deadline: Option<MonoMs>,
     /// The open alert about the engine.
     fault: Option<Alert>,
 }
@@ -92,7 +100,10 @@ impl Ward {
             clusters: bundle.codebook.names.clone(),
             beds: BTreeMap::new(),
             counts: Counts::default(),
-            served: 0,
+            waiting: VecDeque::new(),
+            touched: Vec::new(),
+            looked: None,
+            deadline: None,
             fault: None,
         }
     }
@@ -135,6 +146,10 @@ impl Ward {
             Heard::Link(link) => bed.online = link.online,
             Heard::Numeric(numeric) => bed.numeric(&numeric, now),
         }
+        if !std::mem::replace(&mut bed.waits, true) {
+            self.waiting.push_back(id.clone());
+        }
+        self.touched.push(id);
     }
 
     /// Counts a payload that a decoder refused. A bed that is not known yet is not made known by it.
@@ -155,16 +170,20 @@ impl Ward {
     /// The next complete hop of each bed, at most `limits::BATCH_MAX` of them. Call until empty.
     pub fn take_due(&mut self, _now: Now) -> Vec<Due> {
         let mut due = Vec::new();
-        for places in [self.served..BEDS_MAX, 0..self.served] {
-            for (place, bed) in self.beds.values_mut().enumerate().skip(places.start).take(places.len()) {
-                if due.len() == BATCH_MAX {
-                    self.served = place;
-                    return due;
+        for _ in 0..self.waiting.len() {
+            if due.len() == BATCH_MAX {
+                break;
+            }
+            let Some(id) = self.waiting.pop_front() else { break };
+            let Some(bed) = self.beds.get_mut(&id) else { continue };
+            match bed.due() {
+                Some(hop) => {
+                    due.push(hop);
+                    self.waiting.push_back(id);
                 }
-                due.extend(bed.due());
+                None => bed.waits = false,
             }
         }
-        self.served = 0;
         due
     }
 
@@ -179,13 +198,33 @@ impl Ward {
                 silent += bed.conclude(finding, &self.context(), now, &mut alerts);
             }
         }
-        for bed in beds.values_mut() {
-            silent += bed.time(&self.context(), now, &mut alerts);
-        }
+        silent += self.judge_time(&mut beds, now, &mut alerts);
         self.beds = beds;
         self.counts.silent += silent;
         self.engine_fault(findings, now, &mut alerts);
         alerts
+    }
+
+    /// Judges what depends on time alone: of the beds that something came from, and of all once in a while, so that a
+    /// frame of one bed does not cost a look at a thousand others. Returns how many advisories were held back.
+    fn judge_time(&mut self, beds: &mut BTreeMap<BedId, Bed>, now: Now, alerts: &mut Vec<Alert>) -> u64 {
+        let (touched, mut silent) = (std::mem::take(&mut self.touched), 0);
+        let all = self.looked.is_none_or(|at| now.mono.since(at) >= LOOK_MS)
+            || self.deadline.is_some_and(|at| at <= now.mono);
+        if all {
+            self.looked = Some(now.mono);
+            for bed in beds.values_mut() {
+                silent += bed.time(&self.context(), now, alerts);
+            }
+            self.deadline = beds.values().filter_map(Bed::deadline).min();
+            return silent;
+        }
+        for id in touched {
+            let Some(bed) = beds.get_mut(&id) else { continue };
+            silent += bed.time(&self.context(), now, alerts);
+            self.deadline = self.deadline.into_iter().chain(bed.deadline()).min();
+        }
+        silent
     }
 
     fn engine_fault(&mut self, findings: &[Finding], now: Now, alerts: &mut Vec<Alert>) {
@@ -203,10 +242,10 @@ impl Ward {
         alerts.push(alert);
     }
 
-    /// When `conclude` must be called even if nothing arrives.
+    /// When `conclude` must be called even if nothing arrives: not later than needed, now and then earlier.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonoMs> {
-        self.beds.values().filter_map(Bed::deadline).min()
+        self.deadline
     }
 
     /// The beds, ordered by unit and label, and the alerts, oldest first.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Records a step.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 /// Weight of the auxiliary statements' loss.
 const AUXILIARY_WEIGHT: f64 = 2.0;
 /// Share of the run after which the averaged weights begin to teach.
@@ -143,8 +143,11 @@ impl<'a> Run<'a> {
         Ok(self.teacher.as_ref())
     }
 
-    /// One step at `u` of the run (0 to 1); returns both losses.
-    fn step(&mut self, records: &[usize], u: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
+    /// One step at `u` of the run (0 to 1) on these records; returns both losses. [`Run::epoch`] makes a pass of them.
+    ///
+    /// # Errors
+    /// If the loss is no longer finite.
+    pub fn step(&mut self, records: &[usize], u: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (set, features) = (self.set, self.net.shape.features());
         let b = draw(set, records, features, u, self.teacher(u)?, &mut rng)?;

@@ -38,6 +38,7 @@ pub const ROOMS: &[Room] = &[
             "candle_nn",
             "safetensors",
             "ndarray",
+            "prost",
             "rayon",
             "sha2",
             "libm",

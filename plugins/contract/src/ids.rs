@@ -143,12 +143,12 @@ impl LeadId {
     #[must_use]
     pub fn standard(&self) -> Option<usize> {
         let name = self.as_str();
-        let name = match name.to_ascii_uppercase().as_str() {
-            "MLII" => "II",
-            "V" | "MCL" | "MCL1" => "V1",
-            _ => name,
-        };
-        Self::STANDARD.iter().position(|s| s.eq_ignore_ascii_case(name))
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        match () {
+            () if is("MLII") => Some(1),
+            () if is("V") || is("MCL") || is("MCL1") => Some(6),
+            () => Self::STANDARD.iter().position(|s| is(s)),
+        }
     }
 }
 

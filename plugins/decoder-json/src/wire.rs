@@ -102,6 +102,8 @@ impl<'de> Visitor<'de> for LeadsObject {
         while let Some(name) = map.next_key::<Cow<str>>()? {
             let name = LeadId::new(&name).map_err(A::Error::custom)?;
             let before = leads.values.len();
+            // The first lead says how long the others are.
+            leads.values.reserve(before / leads.names.len().max(1));
             map.next_value_seed(Samples(&mut leads.values))?;
             leads.add(name, before).map_err(A::Error::custom)?;
         }

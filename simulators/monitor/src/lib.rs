@@ -5,8 +5,8 @@
 //! leads off); counts every frame's fate, so that a receiver's loss can be proven.
 //! What it never does: read Wardbeat's topics, change a sample that is sent, forget a frame.
 //! Door: [`Monitor::new`] with one [`BedPlan`] a bed and [`Options`], then [`Monitor::run`] gives the [`Report`]
-//! ([`Monitor::start`] does so on a thread of its own).
-//! Who calls it: `wardbeat demo`, the end-to-end tests, the program `monitor`.
+//! ([`Monitor::start`] does so on a thread of its own); [`main`] is the whole program.
+//! Who calls it: `wardbeat demo`, the end-to-end tests, the benches, the program `monitor`.
 
 mod background;
 mod gateway;
@@ -14,6 +14,7 @@ mod generated;
 mod link;
 mod options;
 mod plan;
+mod program;
 mod random;
 mod report;
 mod signal;
@@ -23,6 +24,7 @@ pub use background::Background;
 pub use generated::Generated;
 pub use options::{Dialect, Error, Faults, Options};
 pub use plan::{Act, BedPlan, Trouble};
+pub use program::main;
 pub use report::{BedReport, Report};
 pub use signal::{Recorded, Signal};
 

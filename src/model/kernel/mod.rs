@@ -13,6 +13,9 @@ mod avx2;
 mod avx512;
 mod portable;
 mod wide;
+mod yardstick;
+
+pub use yardstick::burst;
 
 use std::sync::OnceLock;
 

@@ -47,6 +47,8 @@ pub(super) struct Bed {
     rates: Rates,
     clock: Option<(&'static str, Moment, MonoMs)>,
     pub health: BedHealth,
+    /// Stands in the ward's queue of beds that may have a complete hop.
+    pub waits: bool,
     decider: Decider,
     people: People,
     view: View,
@@ -74,6 +76,7 @@ impl Bed {
             rates: Rates::default(),
             clock: None,
             health: BedHealth::default(),
+            waits: false,
             people: People::default(),
             view: View::default(),
             last: None,

@@ -73,11 +73,32 @@ fn median(mut values: Vec<f32>) -> f32 {
 /// Median distance of the samples from their mean over 28 ms, as a standard deviation.
 fn noise_mv(x: &[f32], rate: Ratio) -> f32 {
     let reach = ((rate.as_f64() * 0.014).round() as usize).max(1);
-    let distance = |i: usize| {
-        let around = &x[i.saturating_sub(reach)..(i + reach + 1).min(x.len())];
-        (x[i] - around.iter().sum::<f32>() / around.len() as f32).abs()
+    // The sums of all whole neighbourhoods side by side, each in ascending order.
+    let mut sums = vec![0.0_f32; x.len().saturating_sub(2 * reach)];
+    for k in 0..=2 * reach {
+        for (sum, v) in sums.iter_mut().zip(x.iter().skip(k)) {
+            *sum += v;
+        }
+    }
+    let whole = (2 * reach + 1) as f32;
+    let mean = |i: usize| match i.checked_sub(reach).and_then(|i| sums.get(i)) {
+        Some(sum) => sum / whole,
+        None => {
+            let around = &x[i.saturating_sub(reach)..(i + reach + 1).min(x.len())];
+            around.iter().sum::<f32>() / around.len() as f32
+        }
     };
-    median((0..x.len()).map(distance).collect()) / 0.6745
+    median((0..x.len()).map(|i| (x[i] - mean(i)).abs()).collect()) / 0.6745
+}
+
+/// Samples farther than [`CLIP_MV`] from the median.
+fn beyond_clip(x: &[f32]) -> u64 {
+    let (low, high) = x.iter().fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+    if high - low <= CLIP_MV {
+        return 0;
+    }
+    let middle = median(x.to_vec());
+    x.iter().filter(|v| (**v - middle).abs() > CLIP_MV).count() as u64
 }
 
 /// Largest change within 10 ms.
@@ -133,9 +154,7 @@ impl LeadGate {
         if longest_flat(x) >= samples(rate, FLAT_MS).max(2) {
             return Signal::Flat;
         }
-        let middle = median(x.to_vec());
-        let beyond = x.iter().filter(|v| (**v - middle).abs() > CLIP_MV).count() as u64;
-        if beyond > samples(rate, CLIP_MS).max(1) {
+        if beyond_clip(x) > samples(rate, CLIP_MS).max(1) {
             return Signal::Clipped;
         }
         let own = |values: &VecDeque<f32>, most: f32| {

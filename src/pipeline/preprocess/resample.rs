@@ -17,9 +17,16 @@ pub(in crate::pipeline) struct Filter {
     up: u64,
     down: u64,
     half: u64,
-    taps: Vec<f64>,
+    /// One run of taps for each place of an output between two inputs, in the order of the inputs.
+    runs: Vec<f64>,
+    /// Where each run begins, and the end of the last.
+    starts: Vec<u32>,
     whole_hz: bool,
 }
+
+/// Outputs computed side by side. Each is one sum in ascending order of the inputs, so that neither this number nor the
+/// cut into calls shows in the bits.
+const LANES: usize = 8;
 
 /// Modified Bessel function of the first kind, order 0, by its series.
 fn bessel_i0(x: f64) -> f64 {
@@ -48,7 +55,22 @@ impl Filter {
         for tap in &mut taps {
             *tap *= up as f64 / sum;
         }
-        Self { up, down, half, taps, whole_hz: rate.parts().1 == 1 }
+        let (mut runs, mut starts) = (Vec::with_capacity(taps.len()), vec![0]);
+        for missed in 0..up {
+            let run = (0..=2 * half).rev().skip(missed as usize).step_by(up as usize);
+            runs.extend(run.map(|i| taps[i as usize]));
+            starts.push(runs.len() as u32);
+        }
+        Self { up, down, half, runs, starts, whole_hz: rate.parts().1 == 1 }
+    }
+
+    /// The first input that an output centred on `at` may need, counted from below zero, and its taps from there on.
+    fn run(&self, at: u64) -> (i64, &[f64]) {
+        let from = at as i64 - self.half as i64;
+        let missed = (-from).rem_euclid(self.up as i64);
+        let place = missed as usize;
+        let taps = &self.runs[self.starts[place] as usize..self.starts[place + 1] as usize];
+        ((from + missed) / self.up as i64, taps)
     }
 
     /// Whether input and output are the same.
@@ -86,17 +108,16 @@ impl Resampler {
     /// has.
     pub fn push(&mut self, new: &[f32], target: u64, finish: bool, out: &mut Vec<f32>) {
         self.held.extend_from_slice(new);
-        let (up, down, half) = (self.filter.up, self.filter.down, self.filter.half);
+        let Filter { up, down, half, .. } = *self.filter;
         let received = self.first + self.held.len() as u64;
         let target = if finish { (received * up).div_ceil(down) } else { target };
-        while self.next < target {
-            let at = self.next * down;
-            let last = if self.filter.passes() { self.next } else { (at + half) / up };
-            if last >= received && !finish {
-                break;
-            }
-            out.push(self.output(at, last.min(received - 1)));
-            self.next += 1;
+        // With `finish` the inputs end where they end; else an output waits for its last input.
+        let ready = if finish { target } else { target.min(self.ready(received)) };
+        while self.next < ready {
+            let count = (ready - self.next).min(LANES as u64);
+            let sums = self.outputs(self.next, count, received);
+            out.extend(sums[..count as usize].iter().map(|&sum| sum as f32));
+            self.next += count;
         }
         let needed = (self.next * down).saturating_sub(half) / up;
         let drop = needed.saturating_sub(self.first).min(self.held.len() as u64);
@@ -104,16 +125,47 @@ impl Resampler {
         self.first += drop;
     }
 
-    fn output(&self, at: u64, last: u64) -> f32 {
-        let (up, half) = (self.filter.up, self.filter.half);
+    /// Outputs whose last input is among the first `received`.
+    fn ready(&self, received: u64) -> u64 {
+        let Filter { up, down, half, .. } = *self.filter;
         if self.filter.passes() {
-            return self.held[(last - self.first) as usize];
+            return received;
         }
-        let from = at.saturating_sub(half).div_ceil(up).max(self.first);
-        let products = (from..=last).map(|i| {
-            f64::from(self.held[(i - self.first) as usize]) * self.filter.taps[(half + at - i * up) as usize]
+        // (j · down + half) / up < received
+        (received * up).saturating_sub(half).div_ceil(down)
+    }
+
+    /// Outputs `next..next + count`; places beyond `count` repeat the last one.
+    fn outputs(&self, next: u64, count: u64, received: u64) -> [f64; LANES] {
+        let pairs: [(&[f32], &[f64]); LANES] = std::array::from_fn(|lane| {
+            let j = next + (lane as u64).min(count - 1);
+            let (at, held) = (j * self.filter.down, &self.held);
+            if self.filter.passes() {
+                return (&held[(j - self.first) as usize..][..1], &[1.0][..]);
+            }
+            let (begin, taps) = self.filter.run(at);
+            let from = begin.max(self.first as i64);
+            let last = ((at + self.filter.half) / self.filter.up).min(received - 1);
+            let length = (last as i64 + 1 - from) as usize;
+            (
+                &held[(from - self.first as i64) as usize..][..length],
+                &taps[(from - begin) as usize..][..length],
+            )
         });
-        products.sum::<f64>() as f32
+        let common = pairs.iter().map(|p| p.0.len()).min().unwrap_or(0);
+        let (samples, taps) = (pairs.map(|p| &p.0[..common]), pairs.map(|p| &p.1[..common]));
+        let mut sums = [0.0; LANES];
+        for k in 0..common {
+            for ((sum, samples), taps) in sums.iter_mut().zip(&samples).zip(&taps) {
+                *sum += f64::from(samples[k]) * taps[k];
+            }
+        }
+        for (sum, (samples, taps)) in sums.iter_mut().zip(pairs) {
+            for (sample, tap) in samples[common..].iter().zip(&taps[common..]) {
+                *sum += f64::from(*sample) * tap;
+            }
+        }
+        sums
     }
 }
 

@@ -43,7 +43,7 @@ pub struct PtbXl {
     /// Names of the auxiliary statements (`subclass:AMI`, `form:PVC`, `rhythm:AFIB`, …), sorted.
     pub statements: Vec<String>,
     /// `[record, time, lead]`, 1,000 × 12 a record, in units of 0.25 mV after the filters.
-    signals: Vec<f32>,
+    pub signals: Vec<f32>,
 }
 
 /// The table before statements have indices.
