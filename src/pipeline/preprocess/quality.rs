@@ -81,12 +81,12 @@ fn noise_mv(x: &[f32], rate: Ratio) -> f32 {
         }
     }
     let whole = (2 * reach + 1) as f32;
-    let mean = |i: usize| match i.checked_sub(reach).and_then(|i| sums.get(i)) {
-        Some(sum) => sum / whole,
-        None => {
-            let around = &x[i.saturating_sub(reach)..(i + reach + 1).min(x.len())];
-            around.iter().sum::<f32>() / around.len() as f32
+    let mean = |i: usize| {
+        if let Some(sum) = i.checked_sub(reach).and_then(|i| sums.get(i)) {
+            return sum / whole;
         }
+        let around = &x[i.saturating_sub(reach)..(i + reach + 1).min(x.len())];
+        around.iter().sum::<f32>() / around.len() as f32
     };
     median((0..x.len()).map(|i| (x[i] - mean(i)).abs()).collect()) / 0.6745
 }
