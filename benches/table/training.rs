@@ -48,6 +48,7 @@ pub fn run(options: &Options, summary: &mut Summary) -> Result<()> {
             train_folds: vec![1],
             choose_fold: 2,
             resume: false,
+            device: None,
         };
         let mut run = Run::new(plan, &set).context("a run over one batch")?;
         let records: Vec<usize> = (0..BATCH).collect();

@@ -19,6 +19,7 @@ mod fit_clusters;
 mod keys;
 mod live;
 mod progress;
+mod prove;
 mod run;
 mod screen;
 mod screenshot;
@@ -81,6 +82,8 @@ enum Command {
     Explain(explain::Args),
     /// Writes the folded network as an ONNX file.
     ExportOnnx(export_onnx::Args),
+    /// Checks a device against the CPU and times it.
+    Prove(prove::Args),
     /// Prints completions for a shell.
     Completions(completions::Args),
 }
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::ExportOnnx(args) => export_onnx::run(&args),
+        Command::Prove(args) => prove::run(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())

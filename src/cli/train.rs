@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::progress::{Progress, bar};
+use crate::model::{Device, cuda};
 use crate::workshop::dataset::PtbXl;
 use crate::workshop::train::{Plan, Run};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 /// Trains the network on PTB-XL; saves after every epoch.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  wardbeat train --data ptbxl --out target/model\n  wardbeat train --data ptbxl --out target/model --resume\n\nThen: wardbeat fit-clusters, wardbeat evaluate."
+    after_help = "Examples:\n  wardbeat train --data ptbxl --out target/model\n  wardbeat train --data ptbxl --out target/model --resume\n  wardbeat train --data ptbxl --out target/model --device cuda\n\nThen: wardbeat fit-clusters, wardbeat evaluate."
 )]
 pub(super) struct Args {
     /// Folder of PTB-XL 1.0.3 (`ptbxl_database.csv`, `records100`).
@@ -21,7 +22,7 @@ pub(super) struct Args {
     /// Passes over the training folds.
     #[arg(long, default_value_t = 20)]
     epochs: u32,
-    /// Seed; the same seed gives the same weights on any number of cores.
+    /// Seed; the same seed gives the same weights on any number of cores (on a GPU to rounding).
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Fold kept for the report.
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Goes on from the checkpoint in the folder.
     #[arg(long)]
     resume: bool,
+    /// What trains: cpu, cuda, or candle (the GPU's code on the CPU: slow).
+    #[arg(long, default_value = "cpu", value_parser = ["cpu", "cuda", "candle"])]
+    device: String,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -43,6 +47,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if choose_fold == args.test_fold {
         return Err(Failure::Usage("--choose-fold must differ from --test-fold".into()));
     }
+    let device = match args.device.as_str() {
+        "cuda" => Some(cuda()?),
+        "candle" => Some(Device::Cpu),
+        _ => None,
+    };
     std::fs::create_dir_all(&args.out)?;
     let reading = bar(0, "reading records");
     let set = PtbXl::read(&args.data, args.records, &reading)?;
@@ -53,6 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         train_folds: (1..=10).filter(|f| *f != args.test_fold && *f != choose_fold).collect(),
         choose_fold,
         resume: args.resume,
+        device,
     };
     let mut run = Run::new(plan, &set)?;
     let steps = run.steps_per_epoch();

@@ -11,6 +11,7 @@ pub mod arrays;
 mod block;
 mod bundle;
 mod codebook;
+mod composed;
 mod conv;
 mod dropout;
 mod engine;
@@ -20,6 +21,7 @@ mod live;
 mod norm;
 mod onnx;
 mod padded;
+pub mod proof;
 mod reference;
 mod resnet;
 mod trunk;
@@ -34,6 +36,9 @@ pub use live::{LiveEngine, Network};
 pub use onnx::to_onnx;
 pub use reference::CandleEngine;
 pub use resnet::{Arrays, Net, fold};
+
+/// What runs tensors: the CPU or a GPU.
+pub use candle_core::Device;
 
 /// Standard leads that the network sees: bit i is lead i of I II III aVR aVL aVF V1 to V6.
 pub type LeadMask = u16;

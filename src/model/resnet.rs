@@ -1,9 +1,11 @@
 //! The network in training mode, in candle: named parameters, forward with batch statistics, folding for inference.
 
 use super::architecture::Architecture;
+use super::composed::{self, BatchMoments};
 use super::norm::{EPSILON, Moments};
 use super::trunk::{Trunk, TrunkOp};
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::{Linear, Module};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -35,7 +37,16 @@ pub struct Net {
     pub params: Vec<Param>,
     /// Running statistics: the stem's, then two for each block.
     pub running: Vec<Moments>,
-    trunk: Arc<Mutex<Trunk>>,
+    device: Device,
+    trunk: Below,
+}
+
+/// What runs below the heads.
+enum Below {
+    /// The CPU's own operation.
+    Fused(Arc<Mutex<Trunk>>),
+    /// candle's operations on any device; the last batch's statistics.
+    Composed(Mutex<BatchMoments>),
 }
 
 /// Parameters before the first block.
@@ -47,6 +58,19 @@ impl Net {
     /// # Errors
     /// If candle cannot make the tensors.
     pub fn new(shape: Architecture, auxiliary: usize, seed: u64) -> Result<Self> {
+        let trunk = Below::Fused(Arc::new(Mutex::new(Trunk::new(&shape))));
+        Self::with(shape, auxiliary, seed, Device::Cpu, trunk)
+    }
+
+    /// The same network on any device, in candle's own operations: the same weights, and the same steps to 1e-4.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn composed(shape: Architecture, auxiliary: usize, seed: u64, device: Device) -> Result<Self> {
+        Self::with(shape, auxiliary, seed, device, Below::Composed(Mutex::default()))
+    }
+
+    fn with(shape: Architecture, auxiliary: usize, seed: u64, device: Device, trunk: Below) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut uniform = |n: usize, fan_in: usize| -> Vec<f32> {
             let bound = 1.0 / (fan_in as f32).sqrt();
@@ -55,7 +79,7 @@ impl Net {
         let mut params = Vec::new();
         let mut add =
             |name: &str, values: Vec<f32>, dims: &[usize], decayed: Vec<Range<usize>>| -> Result<()> {
-                let var = Var::from_vec(values, dims, &Device::Cpu)?;
+                let var = Var::from_vec(values, dims, &device)?;
                 params.push(Param { name: name.into(), var, decayed });
                 Ok(())
             };
@@ -95,15 +119,17 @@ impl Net {
         let running = std::iter::once(fresh(c))
             .chain(shape.blocks.iter().flat_map(|b| [fresh(b.channels), fresh(b.channels)]))
             .collect();
-        let trunk = Arc::new(Mutex::new(Trunk::new(&shape)));
-        Ok(Self { shape, params, running, trunk })
+        Ok(Self { shape, params, running, device, trunk })
     }
 
     /// Logits of classes and auxiliary statements in training mode; x `[n, time, 12]` with masked leads 0, mask
     /// `[n, 12]`, `head_mask` `[n, features]` the dropout of the pooled features (0 or 1/(1 - share)).
     ///
     /// # Errors
-    /// If shapes do not fit.
+    /// If shapes do not fit or the device fails.
+    ///
+    /// # Panics
+    /// If a step of training panicked before.
     pub fn forward(
         &self,
         x: &Tensor,
@@ -113,19 +139,37 @@ impl Net {
     ) -> Result<(Tensor, Tensor)> {
         let var = |i: usize| self.params[i].var.as_tensor();
         let heads = STEM + self.shape.blocks.len();
-        let flat: Vec<Tensor> = (0..heads).map(|i| var(i).flatten_all()).collect::<Result<_>>()?;
-        let op = TrunkOp { trunk: self.trunk.clone(), seed };
-        let pooled = (x.apply_op3(mask, &Tensor::cat(&flat, 0)?, op)? * head_mask)?;
-        let head = |i: usize| pooled.matmul(var(i))?.broadcast_add(var(i + 1));
+        let pooled = match &self.trunk {
+            Below::Fused(trunk) => {
+                let flat: Vec<Tensor> = (0..heads).map(|i| var(i).flatten_all()).collect::<Result<_>>()?;
+                let op = TrunkOp { trunk: trunk.clone(), seed };
+                x.apply_op3(mask, &Tensor::cat(&flat, 0)?, op)?
+            }
+            Below::Composed(batch) => {
+                let blocks: Vec<&Tensor> = (STEM..heads).map(var).collect();
+                let stem = [0, 1, 2, 3].map(var);
+                let (pooled, moments) = composed::trunk(&self.shape, stem, &blocks, [x, mask], seed)?;
+                *batch.lock().expect("no panic while held") = moments;
+                pooled
+            }
+        };
+        let pooled = (pooled * head_mask)?;
+        let head = |i: usize| Linear::new(var(i).t()?, Some(var(i + 1).clone())).forward(&pooled);
         Ok((head(heads)?, head(heads + 2)?))
     }
 
     /// Takes the last batch's statistics, of `items` items of `time` samples, into the running ones.
     ///
+    /// # Errors
+    /// If the device fails.
+    ///
     /// # Panics
     /// If a step of training panicked before.
-    pub fn update_running(&mut self, items: usize, time: usize) {
-        let batch = self.trunk.lock().expect("no panic while held").moments(time);
+    pub fn update_running(&mut self, items: usize, time: usize) -> Result<()> {
+        let batch = match &self.trunk {
+            Below::Fused(trunk) => trunk.lock().expect("no panic while held").moments(time),
+            Below::Composed(moments) => composed::on_host(&moments.lock().expect("no panic while held"))?,
+        };
         for (running, (moments, rows)) in self.running.iter_mut().zip(batch) {
             let n = (items * rows) as f32;
             let mix = |to: &mut [f32], from: &[f32], scale: f32| {
@@ -136,6 +180,7 @@ impl Net {
             mix(&mut running.mean, &moments.mean, 1.0);
             mix(&mut running.var, &moments.var, n / (n - 1.0));
         }
+        Ok(())
     }
 
     /// All numbers that make the model: parameters, then running means and variances, in a fixed order.
@@ -163,7 +208,7 @@ impl Net {
         }
         let (params, running) = state.split_at(self.params.len());
         for (p, values) in self.params.iter().zip(params) {
-            p.var.set(&Tensor::from_slice(values, p.var.shape(), &Device::Cpu)?)?;
+            p.var.set(&Tensor::from_slice(values, p.var.shape(), &self.device)?)?;
         }
         for (m, two) in self.running.iter_mut().zip(running.chunks_exact(2)) {
             *m = Moments { mean: two[0].clone(), var: two[1].clone() };

@@ -40,6 +40,21 @@ pub(super) struct Batch {
     pub time: usize,
 }
 
+impl Batch {
+    /// The batch on the device that trains.
+    pub fn on(self, device: &Device) -> candle_core::Result<Self> {
+        Ok(Self {
+            x: self.x.to_device(device)?,
+            mask: self.mask.to_device(device)?,
+            head_mask: self.head_mask.to_device(device)?,
+            classes: self.classes.to_device(device)?,
+            weight: self.weight.to_device(device)?,
+            statements: self.statements.to_device(device)?,
+            time: self.time,
+        })
+    }
+}
+
 /// A standard normal number (Box-Muller).
 fn normal(rng: &mut impl Rng) -> f32 {
     let (u, v): (f32, f32) = (rng.random_range(f32::EPSILON..1.0), rng.random());

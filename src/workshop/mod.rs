@@ -3,7 +3,7 @@
 //! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
 //! bundles and reports. Signals go through the very pipeline that runs live.
 //! What it never does: sockets, clocks, anything a running ward needs.
-//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate); called by `cli` only.
+//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`prove`]; called by `cli` only.
 
 mod batch;
 pub mod dataset;
@@ -16,6 +16,7 @@ mod logistic;
 mod metrics;
 mod naming;
 mod optimise;
+pub mod prove;
 mod reading;
 pub mod train;
 mod validate;

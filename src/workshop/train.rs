@@ -6,8 +6,8 @@ use super::dataset::PtbXl;
 use super::leads::LEAD_SETS;
 use super::optimise::{AdamW, average, one_cycle};
 use super::validate::macro_auroc;
-use crate::model::{Architecture, Arrays, Net, Network, arrays, fold};
-use candle_core::{Device, Tensor};
+use crate::model::{Architecture, Arrays, Device, Net, Network, arrays, fold};
+use candle_core::Tensor;
 use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -40,6 +40,8 @@ pub struct Plan {
     pub choose_fold: u8,
     /// Go on from the last checkpoint.
     pub resume: bool,
+    /// Trains in candle's operations on this device; `None`: the CPU's own, which are faster there.
+    pub device: Option<Device>,
 }
 
 /// What one epoch showed.
@@ -102,7 +104,11 @@ impl<'a> Run<'a> {
         if records.len() < BATCH {
             return Err(WorkshopError::TooFew { need: BATCH, have: records.len() });
         }
-        let net = Net::new(Architecture::default(), set.statements.len(), plan.seed)?;
+        let (shape, statements) = (Architecture::default(), set.statements.len());
+        let net = match &plan.device {
+            Some(device) => Net::composed(shape, statements, plan.seed, device.clone())?,
+            None => Net::new(shape, statements, plan.seed)?,
+        };
         let mean = net.state()?;
         let mut run = Self {
             plan,
@@ -132,6 +138,10 @@ impl<'a> Run<'a> {
         (self.adam.steps / self.steps_per_epoch()) as u32
     }
 
+    fn device(&self) -> &Device {
+        self.plan.device.as_ref().unwrap_or(&Device::Cpu)
+    }
+
     /// The averaged weights as they were not long ago, from a while into the run on.
     fn teacher(&mut self, u: f64) -> Result<Option<&Arc<Network>>, WorkshopError> {
         if u < TEACHER_FROM {
@@ -150,7 +160,7 @@ impl<'a> Run<'a> {
     pub fn step(&mut self, records: &[usize], u: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (set, features) = (self.set, self.net.shape.features());
-        let b = draw(set, records, features, u, self.teacher(u)?, &mut rng)?;
+        let b = draw(set, records, features, u, self.teacher(u)?, &mut rng)?.on(self.device())?;
         let (logits, said) = self.net.forward(&b.x, &b.mask, &b.head_mask, seed)?;
         let labelled = f64::from(b.weight.sum_all()?.to_scalar::<f32>()?).max(1.0) * 5.0;
         let loss = (cross_entropy(&logits, &b.classes)?.broadcast_mul(&b.weight)?.sum_all()? / labelled)?;
@@ -171,9 +181,9 @@ impl<'a> Run<'a> {
         let decayed: Vec<_> = self.net.params.iter().map(|p| p.decayed.as_slice()).collect();
         self.adam.step(&mut values, &slopes, &decayed, one_cycle(u));
         for (p, values) in self.net.params.iter().zip(&values) {
-            p.var.set(&Tensor::from_slice(values, p.var.shape(), &Device::Cpu)?)?;
+            p.var.set(&Tensor::from_slice(values, p.var.shape(), self.device())?)?;
         }
-        self.net.update_running(records.len(), b.time);
+        self.net.update_running(records.len(), b.time)?;
         average(&mut self.mean, &self.net.state()?, self.adam.steps);
         Ok(losses)
     }
