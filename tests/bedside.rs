@@ -113,7 +113,8 @@ fn a_pacemaker_that_only_the_birth_message_names_stays_known() {
 
 #[test]
 fn beds_are_called_what_the_site_calls_them() {
-    let label = |id: BedId, label: &str| Bed { id, label: label.into() };
+    let label =
+        |id: BedId, label: &str| Bed { id, label: label.into(), analysis: contract::Options::default() };
     let scene = scene(|settings| {
         settings.beds = vec![label(bed("b07"), "Bay 2 window"), label(bed("4B.2"), "Überwachung 4B – Tür")];
     });

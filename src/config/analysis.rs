@@ -1,6 +1,6 @@
 //! Settings of the analysis that a site may choose; everything else comes from the model's card.
 
-use contract::Priority;
+use contract::{Options, Priority};
 use serde::{Deserialize, Serialize};
 
 /// Learning, limits and budgets of the analysis. Scores are means of `ln(1 + z)` over the channels of
@@ -42,6 +42,19 @@ pub struct Analysis {
     pub priority_technical: Priority,
 }
 
+impl Analysis {
+    /// These, with the keys that `own` names in their place. What `check` would refuse changes nothing.
+    #[must_use]
+    pub fn with(&self, own: &Options) -> Self {
+        let merged = || {
+            let mut all = serde_json::to_value(self).ok()?;
+            all.as_object_mut()?.extend(own.clone());
+            serde_json::from_value(all).ok()
+        };
+        merged().unwrap_or_else(|| self.clone())
+    }
+}
+
 impl Default for Analysis {
     fn default() -> Self {
         Self {
@@ -62,5 +75,21 @@ impl Default for Analysis {
             priority_strong: Priority::Low,
             priority_technical: Priority::Low,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_or_bed_changes_only_what_it_names() {
+        let own = serde_json::json!({"per_hour": 4, "priority": "info", "latching": true});
+        let changed = Analysis::default().with(own.as_object().expect("a table"));
+        let wanted =
+            Analysis { per_hour: 4, priority: Priority::Info, latching: true, ..Analysis::default() };
+        assert_eq!(changed, wanted);
+        let wrong = serde_json::json!({"priority": "high"});
+        assert_eq!(Analysis::default().with(wrong.as_object().expect("a table")), Analysis::default());
     }
 }

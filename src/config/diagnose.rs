@@ -2,11 +2,10 @@
 
 use super::Plugins;
 use super::keys::{ANALYSIS, Field, Rule, SECTIONS, Section};
-use super::settings::BrokerUrl;
-use contract::{BedId, Key, Kind, Options};
+use super::rules::{json, line_breaks, number, obeys, of_kind, unknown, wrong_kind};
+use contract::Options;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +22,15 @@ pub struct Fault {
 
 type Table<'a> = DeTable<'a>;
 type Value<'a> = Spanned<DeValue<'a>>;
+
+/// The keys of `[analysis]` that an entry of a list has of its own.
+fn own<'a>(entry: Option<&Table<'a>>) -> Option<Table<'a>> {
+    entry?.get("analysis")?.get_ref().as_table().cloned()
+}
+
+fn id(entry: Option<&Table<'_>>) -> Option<String> {
+    entry?.get("id")?.get_ref().as_str().map(String::from)
+}
 
 /// Reads the text and collects every fault.
 pub(super) fn diagnose(text: &str, plugins: &Plugins) -> Vec<Fault> {
@@ -75,9 +83,10 @@ impl Diagnosis<'_> {
         if let Some(broker) = document.get("broker").and_then(|b| b.get_ref().as_table()) {
             self.broker(broker);
         }
-        if let Some(analysis) = document.get("analysis").and_then(|a| a.get_ref().as_table()) {
-            self.order(analysis);
-        }
+        let empty = DeTable::new();
+        let base = document.get("analysis").and_then(|a| a.get_ref().as_table()).unwrap_or(&empty);
+        self.order("analysis", &[base]);
+        self.orders(document, base);
     }
 
     fn single(&mut self, section: &Section, value: &Value<'_>) {
@@ -118,6 +127,7 @@ impl Diagnosis<'_> {
             let at = format!("{place}.{name}");
             match section.field(name) {
                 Some(field) if name == "options" => self.options(section, field, &at, table, value),
+                Some(field) if matches!(field.rule, Rule::Analysis) => self.overrides(field, &at, value),
                 Some(field) => self.value(&at, field, value),
                 None => {
                     let known: Vec<&str> = section.fields.iter().map(|f| f.key.name).collect();
@@ -138,6 +148,22 @@ impl Diagnosis<'_> {
         match value.get_ref().as_table() {
             Some(options) => self.plugin(section, at, entry, options, value.span()),
             None => self.fault(value.span(), at, wrong_kind(field.key.kind, value.get_ref())),
+        }
+    }
+
+    /// Keys of `[analysis]` that a unit or bed has of its own.
+    fn overrides(&mut self, field: &Field, at: &str, value: &Value<'_>) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.fault(value.span(), at, wrong_kind(field.key.kind, value.get_ref()));
+        };
+        for (key, value) in table {
+            let (name, at): (&str, _) = (key.get_ref(), format!("{at}.{}", key.get_ref()));
+            if let Some(field) = ANALYSIS.field(name) {
+                self.value(&at, field, value);
+            } else {
+                let known: Vec<&str> = ANALYSIS.fields.iter().map(|f| f.key.name).collect();
+                self.fault(key.span(), &at, unknown(name, &known));
+            }
         }
     }
 
@@ -217,16 +243,39 @@ impl Diagnosis<'_> {
         }
     }
 
-    /// Keys of `[analysis]` of which the first must not exceed the second.
-    fn order(&mut self, analysis: &Table<'_>) {
+    /// Units and beds with keys of their own, each on top of what it stands in.
+    fn orders(&mut self, document: &Table<'_>, base: &Table<'_>) {
+        let tables = |name: &str| {
+            let list = document.get(name).and_then(|v| v.get_ref().as_array());
+            list.into_iter().flatten().map(|v| v.get_ref().as_table()).collect::<Vec<_>>()
+        };
+        let (units, beds) = (tables("unit"), tables("bed"));
+        for (i, unit) in units.iter().enumerate() {
+            if let Some(own) = own(*unit) {
+                self.order(&format!("unit[{i}].analysis"), &[&own, base]);
+            }
+        }
+        for (i, bed) in beds.iter().enumerate() {
+            let Some(bed_own) = own(*bed) else { continue };
+            let of = id(*bed).and_then(|id| id.split('/').nth(1).map(String::from));
+            let unit = units.iter().find(|u| id(**u) == of).and_then(|u| own(*u)).unwrap_or_default();
+            self.order(&format!("bed[{i}].analysis"), &[&bed_own, &unit, base]);
+        }
+    }
+
+    /// Keys of which the first must not exceed the second; the first table that has a key says it.
+    fn order(&mut self, place: &str, tables: &[&Table<'_>]) {
         let default =
             |name| ANALYSIS.field(name).and_then(|f| f.key.default.parse().ok()).unwrap_or(f64::NAN);
-        let value = |name| analysis.get(name).map_or_else(|| default(name), |v| number(v.get_ref()));
+        let value = |name| {
+            let said = tables.iter().find_map(|t| t.get(name));
+            said.map_or_else(|| default(name), |v| number(v.get_ref()))
+        };
         for (low, high) in [("score_off", "score_on"), ("score_on", "score_strong"), ("over_s", "of_s")] {
-            let Some(given) = analysis.get(low).or(analysis.get(high)) else { continue };
+            let Some(given) = tables[0].get(low).or(tables[0].get(high)) else { continue };
             if value(low) > value(high) {
                 let what = format!("{} exceeds {high}, which is {}", value(low), value(high));
-                self.fault(given.span(), &format!("analysis.{low}"), what);
+                self.fault(given.span(), &format!("{place}.{low}"), what);
             }
         }
     }
@@ -251,132 +300,5 @@ impl Diagnosis<'_> {
                 self.fault(value.span(), &format!("broker.{name}"), format!("needs {other} beside it"));
             }
         }
-    }
-}
-
-fn unknown(name: &str, known: &[&str]) -> String {
-    format!("unknown key{}", suggestion(name, known))
-}
-
-/// `; did you mean "port"?`, or the words that are known.
-fn suggestion(name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), *k)).min();
-    match near {
-        Some((distance, best)) if distance <= 1 + name.len() / 4 => format!("; did you mean {best:?}?"),
-        Some(_) => format!("; known here: {}", known.join(", ")),
-        None => "; none is known here".into(),
-    }
-}
-
-fn of_kind(kind: Kind, value: &DeValue<'_>) -> bool {
-    match kind {
-        Kind::Text | Kind::Path => value.is_str(),
-        Kind::Flag => value.is_bool(),
-        Kind::Integer => value.is_integer(),
-        Kind::Number => value.is_integer() || value.is_float(),
-        Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(|v| v.get_ref().is_str())),
-        Kind::Table => value.is_table(),
-    }
-}
-
-fn wrong_kind(kind: Kind, value: &DeValue<'_>) -> String {
-    let wanted = match kind {
-        Kind::Text => "a text in quotes",
-        Kind::Path => "a path in quotes",
-        Kind::Flag => "true or false",
-        Kind::Integer => "a whole number",
-        Kind::Number => "a number",
-        Kind::Texts => "a list of texts",
-        Kind::Table => "a table",
-    };
-    format!("must be {wanted}, not {}", value.type_str())
-}
-
-/// Line breaks in the first `end` bytes of a text.
-pub(super) fn line_breaks(text: &str, end: usize) -> usize {
-    text.bytes().take(end).filter(|b| *b == b'\n').count()
-}
-
-fn number(value: &DeValue<'_>) -> f64 {
-    let text = value
-        .as_integer()
-        .map(toml::de::DeInteger::as_str)
-        .or(value.as_float().map(toml::de::DeFloat::as_str));
-    text.and_then(|t| t.replace('_', "").parse().ok()).unwrap_or(f64::NAN)
-}
-
-fn obeys(rule: Rule, value: &DeValue<'_>, plugins: &Plugins) -> Result<(), String> {
-    let text = value.as_str().unwrap_or_default();
-    let one_of = |known: &[&str]| {
-        let what = || format!("{text:?} is not known{}", suggestion(text, known));
-        known.contains(&text).then_some(()).ok_or_else(what)
-    };
-    match rule {
-        Rule::Any => Ok(()),
-        Rule::OneOf(words) if text == "high" && words.contains(&"medium") => {
-            Err("high is left to the bedside monitors; at most \"medium\"".into())
-        }
-        Rule::OneOf(words) => one_of(words),
-        Rule::Between(low, high) => {
-            let inside = (low..=high).contains(&number(value));
-            inside.then_some(()).ok_or_else(|| format!("must be {low} to {high}"))
-        }
-        Rule::Level => BedId::new(&format!("{text}/u/b")).map(drop).map_err(|fault| match fault {
-            contract::IdFault::Levels(_) => format!("{text:?} must be one level of a topic, without /"),
-            other => other.to_string(),
-        }),
-        Rule::Bed => BedId::new(text).map(drop).map_err(|fault| fault.to_string()),
-        Rule::Filter => filter(text),
-        Rule::Url => BrokerUrl::parse(text).map(drop),
-        Rule::Zone => {
-            let what = |_| format!("{text:?} is not an IANA time zone such as Europe/Vienna");
-            jiff::tz::TimeZone::get(text).map(drop).map_err(what)
-        }
-        Rule::File => Path::new(text).is_file().then_some(()).ok_or_else(|| format!("no file {text:?}")),
-        Rule::InFolder => {
-            let folder = Path::new(text).parent().filter(|p| !p.as_os_str().is_empty());
-            let there = !text.is_empty() && folder.is_none_or(Path::is_dir);
-            there.then_some(()).ok_or_else(|| format!("the folder of {text:?} does not exist; create it"))
-        }
-        Rule::Decoder => one_of(&plugins.decoders.iter().map(|d| d.kind).collect::<Vec<_>>()),
-        Rule::SinkKind => one_of(&plugins.sinks.iter().map(|s| s.kind).collect::<Vec<_>>()),
-    }
-}
-
-fn filter(text: &str) -> Result<(), String> {
-    let levels: Vec<&str> = text.split('/').collect();
-    let last = levels.len() - 1;
-    let good = |(i, level): (usize, &&str)| match *level {
-        "+" => true,
-        "#" => i == last,
-        other => !other.contains(['+', '#', '\0']),
-    };
-    let ok = !text.is_empty() && !text.starts_with('$') && levels.iter().enumerate().all(good);
-    ok.then_some(())
-        .ok_or_else(|| "not a topic filter: + and # stand alone between slashes, # comes last".into())
-}
-
-/// A TOML value as the plain value that plugins take.
-fn json(value: &DeValue<'_>) -> serde_json::Value {
-    match value {
-        DeValue::String(text) => text.to_string().into(),
-        DeValue::Boolean(flag) => (*flag).into(),
-        DeValue::Integer(i) => i.to_string().parse::<i64>().map_or_else(|_| number(value).into(), Into::into),
-        DeValue::Float(_) => number(value).into(),
-        DeValue::Datetime(time) => time.to_string().into(),
-        DeValue::Array(list) => list.iter().map(|v| json(v.get_ref())).collect(),
-        DeValue::Table(table) => {
-            let pairs = table.iter().map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())));
-            serde_json::Value::Object(pairs.collect())
-        }
-    }
-}
-
-/// The keys of a plugin, for the schema and the documentation.
-pub(super) fn keys_of(section: &str, plugins: &Plugins) -> Vec<(&'static str, &'static [Key])> {
-    match section {
-        "source" => plugins.decoders.iter().map(|d| (d.kind, d.keys)).collect(),
-        "sink" => plugins.sinks.iter().map(|s| (s.kind, s.keys)).collect(),
-        _ => Vec::new(),
     }
 }

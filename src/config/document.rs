@@ -1,8 +1,8 @@
 //! The table of keys as a JSON schema and as the documented config.
 
 use super::Plugins;
-use super::diagnose::keys_of;
 use super::keys::{Field, Rule, SECTIONS, Section};
+use super::rules::keys_of;
 use contract::{Key, Kind};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;

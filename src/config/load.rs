@@ -59,7 +59,7 @@ pub fn parse(file: &str, text: &str, plugins: &Plugins) -> Result<Settings, Faul
             // The table of keys and the types disagree only in what a type alone knows.
             Err(error) => {
                 let start = error.span().map_or(0, |span| span.start.min(text.len()));
-                let line = 1 + super::diagnose::line_breaks(text, start);
+                let line = 1 + super::rules::line_breaks(text, start);
                 faults.push(Fault { line, place: String::new(), what: error.message().into() });
             }
         }

@@ -8,18 +8,21 @@
 //! Who calls it: `cli` (load, check), `daemon` and `pipeline` (plain types).
 
 mod analysis;
+mod broker;
 mod diagnose;
 mod document;
 mod keys;
 mod load;
+mod rules;
 mod settings;
 
 pub use analysis::Analysis;
+pub use broker::{Broker, BrokerUrl};
 pub use diagnose::Fault;
 pub use document::{documented, schema};
 pub use load::{Faults, load, parse};
 pub use settings::{
-    Bed, Broker, BrokerUrl, Commands, Device, Display, Journal, Publish, Settings, Sink, Source, Unit,
+    AfterOutage, Bed, Commands, Device, Display, Journal, Publish, Settings, Sink, Source, Unit,
 };
 
 use contract::{Decoder, Entry, Sink as SinkPlugin};

@@ -1,9 +1,10 @@
 //! The settings as plain types. Each default stands once, here; `keys.rs` describes the same keys for people.
 
-use super::Analysis;
+use super::{Analysis, Broker};
 use contract::{BedId, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A whole config, checked.
@@ -72,95 +73,6 @@ impl std::str::FromStr for Device {
     }
 }
 
-/// The broker and how to log in. Secrets are named by file, never written in the config.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Broker {
-    /// Where it is.
-    pub url: BrokerUrl,
-    /// User name; empty = none.
-    pub username: String,
-    /// File whose first line is the password.
-    pub password_file: Option<PathBuf>,
-    /// PEM file of the authorities that may vouch for the broker; `None` = those of the Mozilla list or the system.
-    pub ca_file: Option<PathBuf>,
-    /// PEM file of our own certificate chain.
-    pub client_cert_file: Option<PathBuf>,
-    /// PEM file of the certificate's key.
-    pub client_key_file: Option<PathBuf>,
-}
-
-/// `mqtt://host:1883` or `mqtts://host:8883`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BrokerUrl {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port; 1883 or 8883 where the URL names none.
-    pub port: u16,
-    /// Whether the link is encrypted (`mqtts`).
-    pub tls: bool,
-}
-
-impl Default for BrokerUrl {
-    fn default() -> Self {
-        Self { host: "localhost".into(), port: 1883, tls: false }
-    }
-}
-
-impl BrokerUrl {
-    /// Parses `mqtt://host[:port]` or `mqtts://host[:port]`.
-    ///
-    /// # Errors
-    /// Says what is wrong and what to write instead. A user name or password in the URL is refused.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (tls, rest) = if let Some(rest) = text.strip_prefix("mqtts://") {
-            (true, rest)
-        } else if let Some(rest) = text.strip_prefix("mqtt://") {
-            (false, rest)
-        } else {
-            return Err("must begin with mqtt:// or mqtts://".into());
-        };
-        if rest.contains('@') {
-            return Err("must not hold a login; use username and password_file".into());
-        }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                (host, port.parse().map_err(|_| format!("{port:?} is not a port from 1 to 65535"))?)
-            }
-            _ => (rest, if tls { 8883 } else { 1883 }),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let clean = |c: char| c.is_ascii_alphanumeric() || "._-:%".contains(c);
-        if host.is_empty() || !host.chars().all(clean) || port == 0 {
-            return Err("must have the form mqtt://host:1883 or mqtts://host:8883".into());
-        }
-        Ok(Self { host: host.into(), port, tls })
-    }
-}
-
-impl TryFrom<String> for BrokerUrl {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-    }
-}
-
-impl From<BrokerUrl> for String {
-    fn from(url: BrokerUrl) -> Self {
-        url.to_string()
-    }
-}
-
-impl std::fmt::Display for BrokerUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "{scheme}://{host}:{}", self.port)
-    }
-}
-
 /// A topic and the decoder that reads what comes there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +98,9 @@ pub struct Unit {
     /// Where technical alerts of the node itself go (the unit's station); empty = the id.
     #[serde(default)]
     pub station: String,
+    /// Keys of `[analysis]` that differ in this unit.
+    #[serde(default)]
+    pub analysis: Options,
 }
 
 /// A bed with a label of its own. Beds that are not listed are followed too, under the last level of their id.
@@ -196,6 +111,9 @@ pub struct Bed {
     pub id: BedId,
     /// What the screen calls it ("Bay 2 window").
     pub label: String,
+    /// Keys of `[analysis]` that differ at this bed.
+    #[serde(default)]
+    pub analysis: Options,
 }
 
 /// Alerts, baselines and cursors on disk (SQLite).
@@ -206,13 +124,15 @@ pub struct Journal {
     pub path: PathBuf,
     /// Ended alerts older than this many days are deleted.
     pub retention_days: u32,
+    /// The oldest ended alerts go when the journal holds more than this many megabytes.
+    pub retention_mb: u32,
     /// The audit log; `None` = beside the journal.
     pub audit_path: Option<PathBuf>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { path: "wardbeat.sqlite".into(), retention_days: 90, audit_path: None }
+        Self { path: "wardbeat.sqlite".into(), retention_days: 90, retention_mb: 1_024, audit_path: None }
     }
 }
 
@@ -250,9 +170,37 @@ pub struct Sink {
     pub name: String,
     /// Its kind.
     pub kind: String,
+    /// Hours after which an alert that this destination never took is no longer worth delivering.
+    #[serde(default = "a_day")]
+    pub expire_h: u32,
+    /// What goes out after an outage: all, or of an alert that ended meanwhile its end only.
+    #[serde(default)]
+    pub after_outage: AfterOutage,
     /// The kind's own keys.
     #[serde(default)]
     pub options: Options,
+}
+
+fn a_day() -> u32 {
+    24
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        let (name, kind, options) = (String::new(), String::new(), Options::new());
+        Self { name, kind, expire_h: a_day(), after_outage: AfterOutage::All, options }
+    }
+}
+
+/// What goes out after an outage of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterOutage {
+    /// Every start, update and end, in order.
+    #[default]
+    All,
+    /// Of an alert that has ended meanwhile, its end only.
+    EndOnly,
 }
 
 /// The terminal.
@@ -316,15 +264,38 @@ impl Settings {
         named.map_or(unit, |u| u.station.as_str())
     }
 
+    /// Limits and budgets of every bed of a unit that has its own.
+    #[must_use]
+    pub fn unit_analysis(&self) -> BTreeMap<String, Analysis> {
+        let own = self.units.iter().filter(|u| !u.analysis.is_empty());
+        own.map(|u| (u.id.clone(), self.analysis.with(&u.analysis))).collect()
+    }
+
+    /// Limits and budgets of every bed that has its own, on top of its unit's.
+    #[must_use]
+    pub fn bed_analysis(&self) -> BTreeMap<BedId, Analysis> {
+        let units = self.unit_analysis();
+        let of_unit = |bed: &BedId| units.get(bed.unit()).unwrap_or(&self.analysis);
+        let own = self.beds.iter().filter(|b| !b.analysis.is_empty());
+        own.map(|b| (b.id.clone(), of_unit(&b.id).with(&b.analysis))).collect()
+    }
+
     /// `c-` and six hex digits of the SHA-256 over the settings that can change an alert: analysis and
     /// sources. Node, broker and paths are left out, so that two nodes of a site write the same alert bytes.
     #[must_use]
     pub fn id(&self) -> String {
         // Values of serde_json keep their keys sorted: one text for one meaning.
-        let canonical = serde_json::json!({
+        let mut canonical = serde_json::json!({
             "analysis": self.analysis,
             "source": self.sources,
         });
+        let own = [
+            ("unit", serde_json::json!(self.unit_analysis())),
+            ("bed", serde_json::json!(self.bed_analysis())),
+        ];
+        for (name, own) in own.into_iter().filter(|o| o.1 != serde_json::json!({})) {
+            canonical[name] = own;
+        }
         let digest = Sha256::digest(canonical.to_string());
         format!("c-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
     }

@@ -6,7 +6,6 @@
 use super::DaemonError;
 use super::clock::Clock;
 use super::journal::{Journal, Order};
-use super::orphans::Orphans;
 use super::publish::Murmur;
 use super::source::{Shards, Word};
 use super::tally::Tally;
@@ -104,8 +103,6 @@ pub struct EngineLoop {
     pub slot: Arc<Slot>,
     /// Alerts and baselines that the journal had no room for yet; never dropped.
     pub outbox: VecDeque<Order>,
-    /// Alerts that an earlier run left open.
-    pub orphans: Orphans,
     /// How its engine fares, for the node's watch.
     pub health: Arc<EngineHealth>,
     /// The model's and the config's id, for baselines.
@@ -212,9 +209,6 @@ impl EngineLoop {
             }
             let held = self.ward.take_held().into_iter();
             self.outbox.extend(held.map(|(alert, why)| Order::Held(Box::new(alert), why, now.utc)));
-            for end in self.orphans.overdue(now.mono, now.utc) {
-                self.outbox.push_back(self.alert(end, now));
-            }
             if last {
                 return;
             }
@@ -235,8 +229,6 @@ impl EngineLoop {
             // One alert about the node at a time: `node.rs` words it.
             return self.health.fails.store(alert.phase != Phase::End, Ordering::Relaxed);
         }
-        let earlier = self.orphans.before(&alert, now.utc);
-        self.outbox.extend(earlier.map(|end| self.alert(end, now)));
         self.outbox.push_back(self.alert(alert, now));
     }
 

@@ -9,13 +9,14 @@
 
 mod audit;
 mod backoff;
+mod burden;
 mod clock;
 mod command;
 mod engine;
 mod histogram;
 mod journal;
+mod leftover;
 mod node;
-mod orphans;
 mod outlet;
 mod publish;
 mod queue;
@@ -29,15 +30,18 @@ mod start;
 mod tally;
 #[cfg(test)]
 mod testing;
+mod trial;
 mod wire;
 
 pub use audit::{Audit, AuditFault, Standing};
+pub use burden::{Burden, Load};
 pub use clock::Clock;
 pub use command::{Commands, Key, KeyFault, Keys, Pending, Secret, read_own, send};
-pub use journal::{Entry, Reader};
+pub use journal::{Asked, Entry, Reader, ask_resend};
 pub use registry::plugins;
 pub use remote::{Watching, watch};
 pub use running::Running;
+pub use trial::test_sink;
 
 use crate::config::Settings;
 use crate::model::{Bundle, Engine};

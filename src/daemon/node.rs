@@ -129,9 +129,10 @@ impl Watch {
             self.look();
             if ticks.is_multiple_of(PRUNE_TICKS) {
                 let days = i64::from(self.parts.settings.journal.retention_days);
+                let bytes = u64::from(self.parts.settings.journal.retention_mb) << 20;
                 let before = self.parts.clock.utc().after(-days.saturating_mul(DAY_MS));
                 // Where the disk is behind there will be another hour.
-                let _ = self.parts.journal.put(Order::Prune(before));
+                let _ = self.parts.journal.put(Order::Prune(before, bytes));
             }
             ticks += 1;
             std::thread::park_timeout(TICK);

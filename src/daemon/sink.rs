@@ -8,7 +8,8 @@ use super::backoff::Backoff;
 use super::clock::Clock;
 use super::command::Commands;
 use super::journal::{Entry, Journal, Order, Outcome, Reader};
-use contract::{Back, Sink, SinkError};
+use crate::config::AfterOutage;
+use contract::{Back, Phase, Sink, SinkError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +18,6 @@ use std::time::Duration;
 const BATCH_MAX: usize = 32;
 /// A destination must answer within this.
 const BUDGET: Duration = Duration::from_secs(5);
-/// An alert older than this is no longer worth delivering.
-const EXPIRE_MS: i64 = 24 * 3_600_000;
 /// Keep-alive of a destination, and the longest look away from `stop`.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -66,6 +65,10 @@ pub struct Delivery {
     pub stop: Arc<AtomicBool>,
     /// Where acknowledgements that come back go.
     pub commands: Option<Commands>,
+    /// An alert older than this is no longer worth delivering.
+    pub expire_ms: i64,
+    /// What goes out after an outage.
+    pub after_outage: AfterOutage,
 }
 
 /// How one look at the journal went.
@@ -87,16 +90,21 @@ impl Delivery {
         };
         let mut cursor = reader.cursor(&self.name).unwrap_or_default();
         let mut backoff = Backoff::new(Duration::from_millis(200), self.longest_wait, &self.name);
+        let mut outage = false;
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
-            match self.pass(sink.as_mut(), &reader, &mut cursor) {
+            match self.pass(sink.as_mut(), &reader, &mut cursor, outage) {
                 Pass::Done | Pass::Away if stopping => return,
                 Pass::Done => {
                     backoff.success();
+                    outage = false;
                     self.journal.committed.wait_beyond(cursor, TICK);
                 }
                 Pass::More => backoff.success(),
-                Pass::Away => self.pause(backoff.after_failure()),
+                Pass::Away => {
+                    outage = true;
+                    self.pause(backoff.after_failure());
+                }
             }
         }
     }
@@ -110,7 +118,7 @@ impl Delivery {
         }
     }
 
-    fn pass(&self, sink: &mut dyn Sink, reader: &Reader, cursor: &mut i64) -> Pass {
+    fn pass(&self, sink: &mut dyn Sink, reader: &Reader, cursor: &mut i64, outage: bool) -> Pass {
         match self.guarded(|| sink.tick(BUDGET)) {
             Ok(back) => self.back(back),
             Err(e) => self.health.set(&e.to_string()),
@@ -130,16 +138,36 @@ impl Delivery {
         self.health.waiting.store(waiting, Ordering::Relaxed);
         let more = entries.len() == BATCH_MAX;
         for entry in entries {
-            let Some(outcome) = self.attempt(sink, &entry) else { return Pass::Away };
+            let skipped = outage && self.after_outage == AfterOutage::EndOnly && over(reader, &entry);
+            let attempted = if skipped { Some(Outcome::Skipped) } else { self.attempt(sink, &entry) };
+            let Some(outcome) = attempted else { return Pass::Away };
             self.health.waiting.fetch_sub(1, Ordering::Relaxed);
-            if !matches!(outcome, Outcome::Delivered(_)) {
+            if matches!(outcome, Outcome::Refused(_) | Outcome::Expired) {
                 self.health.failed.fetch_add(1, Ordering::Relaxed);
             }
             let at = self.clock.utc();
             self.journal.put_waiting(Order::Outcome { sink: self.name.clone(), seq: entry.seq, outcome, at });
             *cursor = entry.seq;
         }
-        if more { Pass::More } else { Pass::Done }
+        if more {
+            return Pass::More;
+        }
+        self.resend(sink, reader)
+    }
+
+    /// What a person wants delivered once more, whatever its age; the key tells the receiver that it is a repeat.
+    fn resend(&self, sink: &mut dyn Sink, reader: &Reader) -> Pass {
+        for entry in reader.resends(&self.name).unwrap_or_default() {
+            let Some(outcome) = self.deliver(sink, &entry) else { return Pass::Away };
+            let (name, seq, at) = (&self.name, entry.seq, self.clock.utc());
+            self.journal.put_waiting(Order::Outcome { sink: name.clone(), seq, outcome, at });
+            self.journal.put_waiting(Order::Resent { sink: name.clone(), seq });
+            // Read again only once it is on disk that this one is done.
+            if !self.journal.flush(BUDGET) {
+                return Pass::Away;
+            }
+        }
+        Pass::Done
     }
 
     /// What the destination reports goes the way of every command.
@@ -153,10 +181,15 @@ impl Delivery {
     }
 
     fn attempt(&self, sink: &mut dyn Sink, entry: &Entry) -> Option<Outcome> {
-        if self.clock.utc().0 - entry.at.0 > EXPIRE_MS {
+        if self.clock.utc().0 - entry.at.0 > self.expire_ms {
             tracing::warn!(sink = self.name, alert = entry.alert.key(), "alert expired undelivered");
             return Some(Outcome::Expired);
         }
+        self.deliver(sink, entry)
+    }
+
+    /// One attempt; `None` = the destination is away.
+    fn deliver(&self, sink: &mut dyn Sink, entry: &Entry) -> Option<Outcome> {
         match self.guarded(|| sink.deliver(&entry.alert, BUDGET)) {
             Ok(receipt) => {
                 self.health.set("");
@@ -185,15 +218,21 @@ impl Delivery {
     }
 }
 
+/// Whether this is not the end of an alert that has ended.
+fn over(reader: &Reader, entry: &Entry) -> bool {
+    entry.alert.phase != Phase::End && reader.has_ended(&entry.alert.id.0).unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::daemon::testing::alert;
-    use contract::{Alert, Phase, Receipt, UtcMs};
+    use contract::{Alert, Receipt, UtcMs};
     use std::path::Path;
     use std::thread::JoinHandle;
 
     const PATIENCE: Duration = Duration::from_secs(20);
+    const EXPIRE_MS: i64 = 24 * 3_600_000;
 
     /// A destination that answers as its alert's id asks, and remembers what came.
     #[derive(Clone, Default)]
@@ -234,7 +273,11 @@ mod tests {
     }
 
     fn run(path: &Path, sink: &Asked) -> Run {
-        let (journal, _) = Journal::open(path, &["s".into()]).expect("opens");
+        run_with(path, sink, AfterOutage::All)
+    }
+
+    fn run_with(path: &Path, sink: &Asked, after_outage: AfterOutage) -> Run {
+        let (journal, _) = Journal::open(path, &["s".into(), "stuck".into()]).expect("opens");
         let (health, stop) = (Arc::<SinkHealth>::default(), Arc::<AtomicBool>::default());
         let body = Delivery {
             name: "s".into(),
@@ -244,6 +287,8 @@ mod tests {
             longest_wait: Duration::from_millis(200),
             stop: stop.clone(),
             commands: None,
+            expire_ms: EXPIRE_MS,
+            after_outage,
         };
         let sink = Box::new(sink.clone());
         Run { journal, health, stop, thread: std::thread::spawn(move || body.run(sink)) }
@@ -310,5 +355,84 @@ mod tests {
         came(&sink, &["new:0"]);
         assert_eq!(run.health.failed.load(Ordering::Relaxed), 1);
         run.end();
+    }
+
+    #[test]
+    fn after_an_outage_a_site_may_want_the_ends_only() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let sink = Asked::default();
+        sink.away.store(true, Ordering::Release);
+        let run = run_with(&path, &sink, AfterOutage::EndOnly);
+        run.put(&["ended", "open"]);
+        assert!(Clock::start().wait(PATIENCE, || run.health.trouble(0) == "away"));
+        let end = alert("ended", 1, Phase::End);
+        run.journal.put_waiting(Order::Alert(Box::new(end), Clock::start().utc()));
+        assert!(run.journal.flush(PATIENCE));
+        sink.away.store(false, Ordering::Release);
+        came(&sink, &["open:0", "ended:1"]);
+        assert_eq!(run.health.failed.load(Ordering::Relaxed), 0, "skipped is not failed");
+        run.end();
+    }
+
+    #[test]
+    fn a_person_may_have_an_alert_delivered_once_more() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let sink = Asked::default();
+        let run = run(&path, &sink);
+        run.put(&["a", "b"]);
+        came(&sink, &["a:0", "b:0"]);
+        Clock::start().wait(PATIENCE, || {
+            run.journal.flush(PATIENCE)
+                && crate::daemon::journal::ask_resend(&path, "a", Some("s")).expect("asks") == 1
+        });
+        came(&sink, &["a:0", "b:0", "a:0"]);
+        run.end();
+    }
+
+    #[test]
+    fn a_stuck_destination_slows_no_other() {
+        struct Stuck(Arc<AtomicBool>);
+        impl Sink for Stuck {
+            fn probe(&mut self, _: Duration) -> Result<(), SinkError> {
+                Ok(())
+            }
+            fn deliver(&mut self, _: &Alert, _: Duration) -> Result<Receipt, SinkError> {
+                while !self.0.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(SinkError::Retry("was stuck".into()))
+            }
+            fn tick(&mut self, _: Duration) -> Result<Vec<Back>, SinkError> {
+                Ok(Vec::new())
+            }
+        }
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let sink = Asked::default();
+        let run = run(&path, &sink);
+        let (health, let_go) = (Arc::<SinkHealth>::default(), Arc::<AtomicBool>::default());
+        let stuck = Delivery {
+            name: "stuck".into(),
+            journal: run.journal.clone(),
+            health: health.clone(),
+            clock: Clock::start(),
+            longest_wait: Duration::from_millis(200),
+            stop: run.stop.clone(),
+            commands: None,
+            expire_ms: EXPIRE_MS,
+            after_outage: AfterOutage::All,
+        };
+        let held = Box::new(Stuck(let_go.clone()));
+        let thread = std::thread::spawn(move || stuck.run(held));
+        let ids: Vec<String> = (0..200).map(|i| format!("{i:03}")).collect();
+        run.put(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let keys: Vec<String> = ids.iter().map(|id| format!("{id}:0")).collect();
+        came(&sink, &keys.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(health.waiting.load(Ordering::Relaxed) > 0, "its alerts wait in the journal");
+        let_go.store(true, Ordering::Release);
+        run.end();
+        thread.join().expect("ends");
     }
 }

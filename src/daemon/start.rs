@@ -6,7 +6,6 @@ use super::command::{self, Asks, Commands, Inbox, Reach};
 use super::engine::{EngineHealth, EngineLoop, Slot};
 use super::journal::{Journal, Reader};
 use super::node::{NodeSlot, Parts, Watch};
-use super::orphans::Orphans;
 use super::outlet::Outlet;
 use super::publish::{self, MqttSink, Murmur};
 use super::queue::{Bounds, Queues};
@@ -17,15 +16,14 @@ use super::sink::{Delivery, SinkHealth};
 use super::source::{Shard, Shards, Source};
 use super::tally::Tally;
 use super::wire::{self, LinkHealth, Listener, Route};
-use super::{DaemonError, shutdown};
-use crate::config::Settings;
+use super::{DaemonError, leftover, shutdown};
+use crate::config::{self, Settings};
 use crate::model::{Bundle, Engine};
 use crate::pipeline::{Analyser, Now, Setup, Ward};
 use crate::snapshot::NodeView;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
-use contract::{BedId, Code, Entry, Sink};
+use contract::{BedId, Entry, Sink};
 use rumqttc::v5::{AsyncClient, EventLoop};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
@@ -84,7 +82,7 @@ pub(super) fn start(
     let node_place = node_place(&settings)?;
     let (commands, asks) = command::door(node_place);
     let (site, journal_thread) = site(settings, bundle, engines.len(), commands)?;
-    begin_audit(&site)?;
+    begin_audit(&site);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let asked = Arc::new(AtomicBool::new(false));
     shutdown::watch(&runtime, asked.clone())?;
@@ -161,13 +159,15 @@ fn node_place(settings: &Settings) -> Result<BedId, DaemonError> {
     BedId::new(&place).map_err(|e| DaemonError::Config(format!("site and node: {e}")))
 }
 
-/// The start stands in the audit log, with what can change an alert.
-fn begin_audit(site: &Site) -> Result<(), DaemonError> {
+/// The start stands in the audit log, with what can change an alert. A full disk must not keep a node from starting.
+fn begin_audit(site: &Site) {
     let detail = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"), "config": site.setup.config_id, "model": site.bundle.id,
     });
     let audit = Audit::new(&site.settings.audit_path());
-    Ok(audit.append("start", &site.settings.node, &detail, site.clock.utc())?)
+    if let Err(e) = audit.append("start", &site.settings.node, &detail, site.clock.utc()) {
+        tracing::error!(fault = %e, "the start is not in the audit log");
+    }
 }
 
 fn desk(site: &Site, links: &Links, slot: &Arc<NodeSlot>, asks: Asks) -> Result<JoinHandle<()>, DaemonError> {
@@ -294,7 +294,7 @@ fn engine_threads(
     client: &AsyncClient,
 ) -> Result<Engines, DaemonError> {
     let reader = site.journal.reader()?;
-    let open = open_alerts(&reader, &site.journal)?;
+    let left = leftover::read(&reader, site.clock.utc()).map_err(|e| site.journal.fault(&e))?;
     let baselines = reader.baselines(&site.bundle.id).map_err(|e| site.journal.fault(&e))?;
     let (mut slots, mut threads, mut healths) = (Vec::new(), Vec::new(), Vec::new());
     for (index, engine) in engines.into_iter().enumerate() {
@@ -309,7 +309,7 @@ fn engine_threads(
                 Err(e) => tracing::warn!(%bed, fault = %e, "baseline cannot be read, learning anew"),
             }
         }
-        let left = open.iter().filter(|a| a.code != Code::Node && a.bed_id().is_some_and(|bed| mine(&bed)));
+        let outbox = leftover::take_up(&mut ward, left.iter().filter(|left| mine(&left.bed)), now);
         let (slot, health) = (Arc::<Slot>::default(), Arc::<EngineHealth>::default());
         let body = EngineLoop {
             ward,
@@ -325,8 +325,7 @@ fn engine_threads(
             },
             tally: site.tally.clone(),
             slot: slot.clone(),
-            outbox: VecDeque::new(),
-            orphans: Orphans::new(left.cloned()),
+            outbox,
             health: health.clone(),
             ids: [site.bundle.id.clone(), site.setup.config_id.clone()],
         };
@@ -359,17 +358,19 @@ fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks, Da
         reader: site.journal.reader()?,
         node: site.settings.node.clone(),
     };
-    let mut built: Vec<(String, Box<dyn Sink>, u64)> = vec![(MqttSink::NAME.into(), Box::new(mqtt), 2)];
+    let itself = config::Sink { name: MqttSink::NAME.into(), ..config::Sink::default() };
+    let mut built: Vec<(config::Sink, Box<dyn Sink>, u64)> = vec![(itself, Box::new(mqtt), 2)];
     for (i, sink) in site.settings.sinks.iter().enumerate() {
-        if built.iter().any(|(name, ..)| *name == sink.name) {
+        if built.iter().any(|(other, ..)| other.name == sink.name) {
             return Err(DaemonError::Config(format!("sink[{i}].name {:?} is taken", sink.name)));
         }
         let plugin = (find(SINKS, &sink.kind)?.build)(&sink.options)
             .map_err(|e| DaemonError::Config(format!("sink[{i}].options.{e}")))?;
-        built.push((sink.name.clone(), plugin, 60));
+        built.push((sink.clone(), plugin, 60));
     }
     let (mut healths, mut threads) = (Vec::new(), Vec::new());
-    for (name, sink, longest_s) in built {
+    for (wanted, sink, longest_s) in built {
+        let name = wanted.name;
         let health = Arc::<SinkHealth>::default();
         let body = Delivery {
             name: name.clone(),
@@ -379,6 +380,8 @@ fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks, Da
             longest_wait: Duration::from_secs(longest_s),
             stop: stop.clone(),
             commands: Some(site.commands.clone()),
+            expire_ms: i64::from(wanted.expire_h) * 3_600_000,
+            after_outage: wanted.after_outage,
         };
         threads.push(thread(&format!("sink-{name}"), move || body.run(sink))?);
         healths.push((name, health));

@@ -24,7 +24,7 @@ mod window;
 
 pub use analyse::Analyser;
 pub use beats::beats_of;
-pub use decide::{Saved, node_alert, test_alerts};
+pub use decide::{Left, Saved, node_alert, test_alerts};
 pub use recording::{Recording, analyse_recording};
 use track::Track;
 pub use ward::{Counts, Now, Setup, Ward};

@@ -1,7 +1,7 @@
 //! All beds of one engine thread. Pure: every call is told the time.
 
 use super::bed::Bed;
-use super::decide::{Context, Saved, node_alert};
+use super::decide::{Context, Left, Saved, node_alert};
 use super::{Due, preprocess};
 use crate::config::{Analysis, Settings};
 use crate::model::{Bundle, RATE_HZ};
@@ -35,8 +35,12 @@ pub struct Setup {
     pub config_id: String,
     /// The engine's stated delay from a sample to its step, in ms; a finding is late beyond it.
     pub engine_delay_ms: u32,
-    /// Learning, limits and budgets.
+    /// Learning, limits and budgets of the site.
     pub analysis: Analysis,
+    /// Those of units that have their own.
+    pub unit_analysis: BTreeMap<String, Analysis>,
+    /// Those of beds that have their own.
+    pub bed_analysis: BTreeMap<BedId, Analysis>,
     /// What people call a bed; else the last level of its name.
     pub labels: BTreeMap<BedId, String>,
     /// Show class names and probabilities in the bed view (research).
@@ -53,9 +57,18 @@ impl Setup {
             config_id: settings.id(),
             engine_delay_ms: bundle.manifest.look_ahead_samples as u32 * 1_000 / RATE_HZ,
             analysis: settings.analysis.clone(),
+            unit_analysis: settings.unit_analysis(),
+            bed_analysis: settings.bed_analysis(),
             labels: settings.beds.iter().map(|b| (b.id.clone(), b.label.clone())).collect(),
             show_labels: settings.display.show_labels,
         }
+    }
+
+    /// What counts at a bed: its own, else its unit's, else the site's.
+    #[must_use]
+    pub fn analysis_of(&self, bed: &BedId) -> &Analysis {
+        let unit = || self.unit_analysis.get(bed.unit());
+        self.bed_analysis.get(bed).or_else(unit).unwrap_or(&self.analysis)
     }
 }
 
@@ -108,9 +121,9 @@ impl Ward {
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context(&self, bed: &BedId) -> Context<'_> {
         Context {
-            analysis: &self.setup.analysis,
+            analysis: self.setup.analysis_of(bed),
             model_id: &self.model_id,
             config_id: &self.setup.config_id,
             clusters: &self.clusters,
@@ -195,7 +208,7 @@ impl Ward {
         let mut silent = 0;
         for finding in findings {
             if let Some(bed) = beds.get_mut(&finding.bed) {
-                silent += bed.conclude(finding, &self.context(), now, &mut alerts);
+                silent += bed.conclude(finding, &self.context(&finding.bed), now, &mut alerts);
             }
         }
         silent += self.judge_time(&mut beds, now, &mut alerts);
@@ -213,15 +226,15 @@ impl Ward {
             || self.deadline.is_some_and(|at| at <= now.mono);
         if all {
             self.looked = Some(now.mono);
-            for bed in beds.values_mut() {
-                silent += bed.time(&self.context(), now, alerts);
+            for (id, bed) in beds.iter_mut() {
+                silent += bed.time(&self.context(id), now, alerts);
             }
             self.deadline = beds.values().filter_map(Bed::deadline).min();
             return silent;
         }
         for id in touched {
             let Some(bed) = beds.get_mut(&id) else { continue };
-            silent += bed.time(&self.context(), now, alerts);
+            silent += bed.time(&self.context(&id), now, alerts);
             self.deadline = self.deadline.into_iter().chain(bed.deadline()).min();
         }
         silent
@@ -262,6 +275,7 @@ impl Ward {
 
     /// Does what a person asked of a bed; its effects on alerts come with the next `conclude`.
     pub fn obey(&mut self, bed: &BedId, command: &Command, by: &str, now: Now) -> Ruling {
+        self.touched.push(bed.clone());
         let known = self.beds.get_mut(bed).map(|bed| bed.obey(command, by, now));
         known.unwrap_or_else(|| Ruling::refused(Status::Unknown, "no such bed on this node"))
     }
@@ -275,8 +289,7 @@ impl Ward {
     /// What each bed has learnt, to be saved.
     #[must_use]
     pub fn baselines(&self) -> Vec<(BedId, Saved)> {
-        let context = self.context();
-        self.beds.iter().filter_map(|(id, bed)| Some((id.clone(), bed.saved(&context)?))).collect()
+        self.beds.iter().filter_map(|(id, bed)| Some((id.clone(), bed.saved(&self.context(id))?))).collect()
     }
 
     /// Gives a bed back what it had learnt. Returns whether it fits: another model's baseline is not used.
@@ -284,8 +297,18 @@ impl Ward {
         if saved.model != self.model_id {
             return false;
         }
-        let analysis = self.setup.analysis.clone();
+        let analysis = self.setup.analysis_of(id).clone();
         self.bed(id, now).is_some_and(|bed| bed.restore(saved, &analysis))
+    }
+
+    /// Takes up what an earlier run left of a bed, after `restore`: its open alerts go on. Returns the ends of what this
+    /// run cannot judge.
+    pub fn reopen(&mut self, left: &Left, now: Now) -> Vec<Alert> {
+        self.bed(&left.bed, now);
+        let Some(mut bed) = self.beds.remove(&left.bed) else { return Vec::new() };
+        let ends = bed.reopen(left, &self.context(&left.bed), now);
+        self.beds.insert(left.bed.clone(), bed);
+        ends
     }
 
     /// What was counted since the start.

@@ -11,6 +11,38 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
+/// What no text for the bedside may say: a diagnosis, a rhythm's name, a reassurance, or that this is an alarm.
+const NEVER_SAID: [&str; 21] = [
+    "normal",
+    "safe",
+    "no alert",
+    "deteriorat",
+    "fibrillation",
+    "flutter",
+    "tachy",
+    "brady",
+    "asystole",
+    "rhythm",
+    "sinus",
+    "ectop",
+    "arrest",
+    "infarct",
+    "ischaem",
+    "ischem",
+    "critical",
+    "stable",
+    "alarm",
+    "diagnos",
+    "arrhythm",
+];
+
+/// The first forbidden word in a text for the bedside, in any case of letters.
+#[must_use]
+pub fn never_said(text: &str) -> Option<&'static str> {
+    let text = text.to_lowercase();
+    NEVER_SAID.into_iter().find(|word| text.contains(word))
+}
+
 /// Seeded bytes for [`decoder_survives`]: xorshift, so that a failure names its seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -43,6 +43,13 @@ pub trait Sink: Send {
     /// # Errors
     /// [`SinkError::Retry`] or [`SinkError::Refused`].
     fn deliver(&mut self, alert: &Alert, budget: Duration) -> Result<Receipt, SinkError>;
+    /// The bytes that delivering this alert would send, for people to look at; nothing is sent.
+    ///
+    /// # Errors
+    /// [`SinkError::Refused`] where it would not be sent.
+    fn preview(&self, alert: &Alert) -> Result<Vec<u8>, SinkError> {
+        serde_json::to_vec(alert).map_err(|e| SinkError::Refused(e.to_string()))
+    }
     /// Called at least each second: keep-alive, refresh, acknowledgements coming back.
     ///
     /// # Errors

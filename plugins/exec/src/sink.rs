@@ -90,6 +90,11 @@ impl Sink for ExecSink {
         }
     }
 
+    fn preview(&self, alert: &Alert) -> Result<Vec<u8>, SinkError> {
+        let message = ToPlugin::Alert { key: alert.key(), alert: Box::new(alert.clone()) };
+        message.line().map(String::into_bytes).map_err(|e| SinkError::Refused(e.to_string()))
+    }
+
     fn tick(&mut self, _: Duration) -> Result<Vec<Back>, SinkError> {
         let (backs, allow_ack) = (&mut self.backs, self.allow_ack);
         self.link.idle(|message| note(backs, allow_ack, message)).map_err(SinkError::Retry)?;

@@ -1,6 +1,7 @@
 //! The destination: one message, one answer; refresh and sign of life between them.
 
 use crate::answer::StatusReport;
+use crate::frame::framed;
 use crate::inbound::Inbound;
 use crate::link::{Link, Tls};
 use crate::message::Wire;
@@ -164,6 +165,11 @@ impl Sink for MllpSink {
         }
         let answer = answer?;
         Ok(Receipt(format!("{} {}", answer.code, answer.control_id)))
+    }
+
+    fn preview(&self, alert: &Alert) -> Result<Vec<u8>, SinkError> {
+        let report = self.profile().report(alert, Wire::Transition).map_err(SinkError::Refused)?;
+        Ok(framed(&report.text))
     }
 
     fn tick(&mut self, budget: Duration) -> Result<Vec<Back>, SinkError> {

@@ -9,7 +9,7 @@ use super::{Ask, Asks, From};
 use crate::daemon::audit::Audit;
 use crate::daemon::clock::Clock;
 use crate::daemon::journal::{Asked, Journal, Order, Reader};
-use contract::{AlertId, Answer, BedId, Command, Ruling, Status, UtcMs, Verb};
+use contract::{AlertId, Answer, BedId, Command, MonoMs, Ruling, Status, UtcMs, Verb};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -20,6 +20,10 @@ use std::time::Duration;
 const DISK: Duration = Duration::from_secs(2);
 /// How often unsent words are tried again.
 const TICK: Duration = Duration::from_secs(1);
+/// Commands without a right key that stand in the audit log one by one, within a minute; what is more is counted there,
+/// so that a flood cannot fill the disk.
+const REFUSED_A_MINUTE: u64 = 60;
+const MINUTE_MS: u64 = 60_000;
 /// Acknowledgements that wait for the broker; the oldest gives way.
 const UNSAID_MAX: usize = 1_000;
 
@@ -67,6 +71,8 @@ pub struct Desk {
     pub marks: BTreeMap<String, u64>,
     /// Acknowledgements that the ward has not been told yet.
     pub unsaid: VecDeque<Acknowledged>,
+    /// Since when and how many commands without a right key were refused.
+    pub refused: (MonoMs, u64),
 }
 
 /// One command as it goes to the audit log.
@@ -114,8 +120,28 @@ impl Desk {
         }
     }
 
+    /// Counts a command without a right key; whether it still stands in the audit log by itself.
+    fn stands_alone(&mut self, status: Status, now: UtcMs) -> bool {
+        let (since, count) = self.refused;
+        if self.clock.mono().since(since) >= MINUTE_MS {
+            self.refused = (self.clock.mono(), 0);
+            if count > REFUSED_A_MINUTE {
+                let detail = json!({"more_refused": count - REFUSED_A_MINUTE});
+                if let Err(e) = self.audit.append("command", "unknown", &detail, now) {
+                    tracing::error!(fault = %e, "refused commands are not in the audit log");
+                }
+            }
+        }
+        let strange = matches!(status, Status::Denied | Status::Invalid);
+        self.refused.1 += u64::from(strange);
+        !strange || self.refused.1 <= REFUSED_A_MINUTE
+    }
+
     /// Every command stands in the audit log, refused ones too.
-    fn write_down(&self, taken: &Taken, now: UtcMs) {
+    fn write_down(&mut self, taken: &Taken, now: UtcMs) {
+        if !self.stands_alone(taken.answer.status, now) {
+            return;
+        }
         let Answer { id, status, why, .. } = &taken.answer;
         let mut detail = taken.detail.clone();
         detail["id"] = json!(id);
@@ -332,6 +358,7 @@ mod tests {
             clock: Clock::start(),
             effects,
             unsaid: VecDeque::new(),
+            refused: (MonoMs(0), 0),
         };
         let (audit, desk) = (desk.audit.clone(), std::thread::spawn(move || desk.run(&asks)));
         Scene {
@@ -445,6 +472,20 @@ mod tests {
         }
         assert_eq!(scene.send(&scene.signed("a", 1)).status, Status::Applied);
         assert_eq!(scene.end().0, 6);
+    }
+
+    #[test]
+    fn a_flood_of_garbage_does_not_fill_the_audit_log() {
+        let folder = tempfile::tempdir().expect("folder");
+        let scene = scene(folder.path());
+        for _ in 0..200 {
+            let (into, answer) = std::sync::mpsc::sync_channel(1);
+            let reply = Box::new(move |_: &Answer| into.send(()).expect("waits"));
+            scene.commands.signed(None, b"garbage".to_vec(), false, reply).expect("room");
+            answer.recv_timeout(PATIENCE).expect("an answer");
+        }
+        assert_eq!(scene.send(&scene.signed("a", 1)).status, Status::Applied);
+        assert_eq!(scene.end().0, REFUSED_A_MINUTE + 1, "the right one stands there by itself");
     }
 
     #[test]

@@ -44,8 +44,8 @@ impl Reach {
         let (journal, clock) = (self.journal.clone(), self.clock);
         let reader = journal.reader()?;
         let marks = reader.marks().map_err(|e| journal.fault(&e))?;
-        let (effects, unsaid) = (self.effects(), VecDeque::new());
-        Ok(Desk { keys_file, journal, reader, audit, clock, effects, marks, unsaid })
+        let (effects, unsaid, refused) = (self.effects(), VecDeque::new(), (clock.mono(), 0));
+        Ok(Desk { keys_file, journal, reader, audit, clock, effects, marks, unsaid, refused })
     }
 
     fn effects(self) -> Effects {

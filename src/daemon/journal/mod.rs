@@ -105,7 +105,10 @@ impl Journal {
             return Err(fault(path, why));
         }
         db.execute_batch(SCHEMA).map_err(told)?;
-        db.pragma_update(None, "user_version", VERSION).map_err(told)?;
+        // Only where it changes: a full disk must not keep a node from starting.
+        if version < VERSION {
+            db.pragma_update(None, "user_version", VERSION).map_err(told)?;
+        }
         let last = newest(&db).map_err(told)?;
         for sink in sinks {
             db.execute("INSERT OR IGNORE INTO cursor VALUES (?1, ?2)", params![sink, last]).map_err(told)?;
@@ -154,6 +157,21 @@ impl Journal {
     pub fn reader(&self) -> Result<Reader, DaemonError> {
         connect(&self.path).map(Reader::new).map_err(|e| fault(&self.path, e))
     }
+}
+
+/// Asks the daemon that owns this journal, running or not, to deliver an alert once more to one destination, or to all.
+/// Returns how many deliveries that are.
+///
+/// # Errors
+/// [`DaemonError::Journal`] where the file cannot be used.
+pub fn ask_resend(path: &Path, id: &str, sink: Option<&str>) -> Result<usize, DaemonError> {
+    let told = |e: rusqlite::Error| fault(path, e);
+    // Only a file that is there: a slip of the path must not make an empty journal.
+    Reader::open(path)?;
+    let db = connect(path).map_err(told)?;
+    let sql = "INSERT OR IGNORE INTO resend SELECT a.seq, c.sink FROM alert a, cursor c \
+         WHERE a.id = ?1 AND (?2 IS NULL OR c.sink = ?2) AND a.seq <= c.seq";
+    db.execute(sql, params![id, sink]).map_err(told)
 }
 
 struct Writer {
@@ -288,14 +306,59 @@ mod tests {
         put(&journal, &told);
         let outcome = || Outcome::Delivered("ok".into());
         journal.put_waiting(Order::Outcome { sink: "a".into(), seq: 4, outcome: outcome(), at: UtcMs(0) });
-        journal.put_waiting(Order::Prune(UtcMs(5_000)));
+        journal.put_waiting(Order::Prune(UtcMs(5_000), u64::MAX));
         assert!(journal.flush(PATIENCE));
         assert_eq!(reader.after(0, 10).expect("reads").len(), 4, "b has none of them yet");
         journal.put_waiting(Order::Outcome { sink: "b".into(), seq: 4, outcome: outcome(), at: UtcMs(0) });
-        journal.put_waiting(Order::Prune(UtcMs(5_000)));
+        journal.put_waiting(Order::Prune(UtcMs(5_000), u64::MAX));
         assert!(journal.flush(PATIENCE));
         let left: Vec<_> = reader.after(0, 10).expect("reads").into_iter().map(|e| e.alert.id.0).collect();
         assert_eq!(left, ["open", "last"]);
+    }
+
+    #[test]
+    fn a_journal_that_is_too_large_loses_its_oldest_ended_alerts_only() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (journal, _thread, reader) = opened(&folder.path().join("j.sqlite"));
+        put(&journal, &[alert("open", 0, Phase::Start)]);
+        let told: Vec<Alert> = (0..600)
+            .flat_map(|i| {
+                [(0, Phase::Start), (1, Phase::End)].map(|(rev, phase)| alert(&format!("e{i}"), rev, phase))
+            })
+            .collect();
+        put(&journal, &told);
+        put(&journal, &[alert("last", 0, Phase::Start)]);
+        let last = 1 + 1_200 + 1;
+        for sink in ["a", "b"] {
+            let outcome = Outcome::Delivered("ok".into());
+            journal.put_waiting(Order::Outcome { sink: sink.into(), seq: last, outcome, at: UtcMs(0) });
+        }
+        let before = reader.after(0, 9_999).expect("reads").len();
+        journal.put_waiting(Order::Prune(UtcMs(0), 300_000));
+        assert!(journal.flush(PATIENCE));
+        let left: Vec<_> = reader.after(0, 9_999).expect("reads").into_iter().map(|e| e.alert.id.0).collect();
+        assert!(left.len() < before && left.len() > 2, "{} of {before}", left.len());
+        assert_eq!((left[0].as_str(), left[left.len() - 1].as_str()), ("open", "last"));
+        assert!(left.contains(&"e599".into()) && !left.contains(&"e0".into()));
+    }
+
+    #[test]
+    fn a_full_disk_damages_nothing_and_what_waits_is_written_when_there_is_room() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("j.sqlite");
+        let (journal, _thread, reader) = opened(&path);
+        put(&journal, &[alert("before", 0, Phase::Start)]);
+        let other = connect(&path).expect("opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        journal.put_waiting(Order::Alert(Box::new(alert("waits", 0, Phase::Start)), UtcMs(1)));
+        assert!(!journal.flush(Duration::from_millis(100)));
+        let clock = crate::daemon::Clock::start();
+        assert!(clock.wait(PATIENCE, || !journal.committed.trouble().is_empty()), "the node is not told");
+        assert_eq!(reader.after(0, 9).expect("reads").len(), 1);
+        other.execute_batch("ROLLBACK").expect("unlocked");
+        assert!(journal.flush(PATIENCE));
+        assert_eq!(journal.committed.trouble(), "");
+        assert_eq!(reader.after(0, 9).expect("reads").len(), 2);
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS asked (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, bed TEXT NOT NULL, verb TEXT NOT NULL,
         by TEXT NOT NULL, alert TEXT NOT NULL, args TEXT NOT NULL);
-    CREATE INDEX IF NOT EXISTS asked_alert ON asked (alert);";
+    CREATE INDEX IF NOT EXISTS asked_alert ON asked (alert);
+    CREATE TABLE IF NOT EXISTS resend (seq INTEGER NOT NULL, sink TEXT NOT NULL, PRIMARY KEY (seq, sink)) WITHOUT ROWID;";
 
 /// How the delivery of one alert to one destination ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Outcome {
     Refused(String),
     /// It was too old to be worth delivering.
     Expired,
+    /// It ended during an outage, and the site wants the end only.
+    Skipped,
 }
 
 impl Outcome {
@@ -43,6 +46,7 @@ impl Outcome {
             Self::Delivered(receipt) => ("delivered", receipt),
             Self::Refused(why) => ("refused", why),
             Self::Expired => ("expired", ""),
+            Self::Skipped => ("skipped", "ended during the outage"),
         }
     }
 }
@@ -117,8 +121,15 @@ pub enum Order {
     },
     /// A command took effect.
     Asked(Asked),
-    /// Drop ended alerts older than this that every destination is done with.
-    Prune(UtcMs),
+    /// A person's wish to deliver an alert once more is done.
+    Resent {
+        /// The destination.
+        sink: String,
+        /// The alert's place in the journal.
+        seq: i64,
+    },
+    /// Drop what is ended, delivered everywhere and older than this; beyond so many bytes the oldest, whatever its age.
+    Prune(UtcMs, u64),
     /// Answer once all before is on disk.
     Flush(SyncSender<()>),
 }
@@ -181,7 +192,13 @@ pub(super) fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> 
             )?
             .execute(params![at.0, bed, verb.as_str(), by, alert, args])?;
         }
-        Order::Prune(before) => prune(db, *before)?,
+        Order::Resent { sink, seq } => {
+            db.execute("DELETE FROM resend WHERE sink = ?1 AND seq = ?2", params![sink, seq])?;
+        }
+        Order::Prune(before, bytes) => {
+            prune(db, *before)?;
+            shrink(db, *bytes)?;
+        }
         Order::Flush(_) => {}
     }
     Ok(())
@@ -198,5 +215,31 @@ fn prune(db: &Connection, before: UtcMs) -> rusqlite::Result<()> {
     // The newest row stays: it holds the place from which numbering goes on.
     let last = newest(db)?;
     db.execute(&format!("DELETE FROM alert WHERE seq IN ({done}) AND seq < ?2"), params![before.0, last])?;
+    Ok(())
+}
+
+/// Rows that go at a time where the journal is too large.
+const SHRINK_ROWS: i64 = 500;
+
+/// Drops the oldest of what is ended and delivered everywhere until the journal holds at most so many bytes.
+fn shrink(db: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    let number = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let page = number("page_size")?;
+    let used = || Ok::<i64, rusqlite::Error>((number("page_count")? - number("freelist_count")?) * page);
+    let limit = i64::try_from(bytes).unwrap_or(i64::MAX);
+    while used()? > limit {
+        let done = "SELECT a.seq FROM alert a WHERE a.seq <= (SELECT MIN(seq) FROM cursor) \
+             AND EXISTS (SELECT 1 FROM alert e WHERE e.id = a.id AND e.phase = 'alert.end') \
+             AND a.seq < (SELECT MAX(seq) FROM alert) ORDER BY a.seq LIMIT ?1";
+        let seqs: Vec<i64> =
+            db.prepare(done)?.query_map(params![SHRINK_ROWS], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        for seq in &seqs {
+            db.prepare_cached("DELETE FROM outcome WHERE seq = ?1")?.execute(params![seq])?;
+            db.prepare_cached("DELETE FROM alert WHERE seq = ?1")?.execute(params![seq])?;
+        }
+    }
     Ok(())
 }

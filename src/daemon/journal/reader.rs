@@ -1,9 +1,9 @@
 //! What is read: by each destination from its cursor on, at the start, and by the command line.
 
-use super::VERSION;
+use super::{Asked, VERSION};
 use crate::daemon::DaemonError;
 use contract::{Alert, UtcMs};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,14 @@ pub struct Entry {
     pub at: UtcMs,
     /// The alert.
     pub alert: Alert,
+}
+
+/// The alert in a column.
+fn body(row: &Row, column: usize) -> rusqlite::Result<Alert> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
 }
 
 /// A reading connection.
@@ -57,11 +65,7 @@ impl Reader {
     fn entries(&self, sql: &str, args: impl rusqlite::Params) -> rusqlite::Result<Vec<Entry>> {
         let mut rows = self.0.prepare_cached(sql)?;
         let entries = rows.query_map(args, |row| {
-            let body: String = row.get(2)?;
-            let alert = serde_json::from_str(&body).map_err(|e| {
-                rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
-            })?;
-            Ok(Entry { seq: row.get(0)?, at: UtcMs(row.get(1)?), alert })
+            Ok(Entry { seq: row.get(0)?, at: UtcMs(row.get(1)?), alert: body(row, 2)? })
         })?;
         entries.collect()
     }
@@ -123,6 +127,96 @@ impl Reader {
     pub fn find(&self, id: &str) -> rusqlite::Result<Option<Entry>> {
         let sql = "SELECT seq, at_ms, body FROM alert WHERE id = ?1 ORDER BY seq DESC LIMIT 1";
         Ok(self.entries(sql, params![id])?.pop())
+    }
+
+    /// The alerts written from then on, in order, at most `max`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn since(&self, at: UtcMs, max: i64) -> rusqlite::Result<Vec<Entry>> {
+        let sql = "SELECT seq, at_ms, body FROM alert WHERE at_ms >= ?1 ORDER BY seq LIMIT ?2";
+        self.entries(sql, params![at.0, max])
+    }
+
+    /// All that was said of the alert of that id, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn all_of(&self, id: &str) -> rusqlite::Result<Vec<Entry>> {
+        self.entries("SELECT seq, at_ms, body FROM alert WHERE id = ?1 ORDER BY seq", params![id])
+    }
+
+    /// Alerts that a person wants delivered to `sink` once more.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn resends(&self, sink: &str) -> rusqlite::Result<Vec<Entry>> {
+        let sql = "SELECT a.seq, a.at_ms, a.body FROM alert a JOIN resend r ON r.seq = a.seq WHERE r.sink = ?1 \
+             ORDER BY a.seq LIMIT 32";
+        self.entries(sql, params![sink])
+    }
+
+    /// Whether the alert of that id has ended.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn has_ended(&self, id: &str) -> rusqlite::Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM alert WHERE id = ?1 AND phase = 'alert.end')";
+        self.0.prepare_cached(sql)?.query_row(params![id], |row| row.get(0))
+    }
+
+    /// What became of the message at that place, at each destination: its name, the outcome's word, its detail, when.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn outcomes(&self, seq: i64) -> rusqlite::Result<Vec<(String, String, String, UtcMs)>> {
+        let sql = "SELECT sink, outcome, detail, at_ms FROM outcome WHERE seq = ?1 ORDER BY sink";
+        let mut rows = self.0.prepare_cached(sql)?;
+        let found = rows
+            .query_map(params![seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, UtcMs(row.get(3)?))))?;
+        found.collect()
+    }
+
+    /// Each destination and the last alert that it is done with.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn cursors(&self) -> rusqlite::Result<Vec<(String, i64)>> {
+        let mut rows = self.0.prepare_cached("SELECT sink, seq FROM cursor ORDER BY sink")?;
+        let found = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.collect()
+    }
+
+    /// Commands that took effect from then on, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn asked(&self, since: UtcMs) -> rusqlite::Result<Vec<Asked>> {
+        let sql = "SELECT at_ms, bed, verb, by, alert, args FROM asked WHERE at_ms >= ?1 ORDER BY seq";
+        let mut rows = self.0.prepare_cached(sql)?;
+        let found = rows.query_map(params![since.0], |row| {
+            let verb: String = row.get(2)?;
+            let verb = verb.parse().map_err(|e| {
+                rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
+            })?;
+            let (bed, by, alert, args) = (row.get(1)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            Ok(Asked { at: UtcMs(row.get(0)?), bed, verb, by, alert, args })
+        })?;
+        found.collect()
+    }
+
+    /// Alerts that were held back from then on, and by what.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn held(&self, since: UtcMs) -> rusqlite::Result<Vec<(Entry, String)>> {
+        let sql = "SELECT at_ms, why, body FROM held WHERE at_ms >= ?1 ORDER BY at_ms, id";
+        let mut rows = self.0.prepare_cached(sql)?;
+        let found = rows.query_map(params![since.0], |row| {
+            let (at, why) = (UtcMs(row.get(0)?), row.get(1)?);
+            Ok((Entry { seq: 0, at, alert: body(row, 2)? }, why))
+        })?;
+        found.collect()
     }
 
     /// The highest counter taken of each key.

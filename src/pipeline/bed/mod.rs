@@ -4,7 +4,7 @@ mod people;
 mod shown;
 
 use super::beats::Rates;
-use super::decide::{Context, Decider, Held, Moment, Saved};
+use super::decide::{Context, Decider, Held, Left, Moment, Saved};
 use super::ring::{Ring, Taken};
 use super::timeline::{ClockTrouble, Timeline};
 use super::view::View;
@@ -24,6 +24,14 @@ const STOPPED_MS: u64 = 8_000;
 const CLOCK_CLEAR_MS: u64 = 60_000;
 /// A drift beyond this makes time stamps unreliable.
 const DRIFT_PPM_MAX: f32 = 2_000.0;
+/// What may be the matter with a clock.
+const CLOCK_WORDS: [&str; 5] = [
+    "the clock drifts",
+    "the clock jumped",
+    "the clock wrapped",
+    "samples differ for the same index",
+    "the rate changed without a new epoch",
+];
 /// Former epochs whose late frames are known as such.
 const EPOCHS_KEPT: usize = 4;
 
@@ -107,7 +115,7 @@ impl Bed {
         let ring = self.ring.get_or_insert_with(|| Ring::new(parts.rate));
         if ring.rate() != parts.rate {
             self.health.refused += 1;
-            return self.clock_trouble("the rate changed without a new epoch", parts.n0, now);
+            return self.clock_trouble(CLOCK_WORDS[4], parts.n0, now);
         }
         let (n0, end, stamp, flags, mode) = (parts.n0, frame.end(), parts.t0, parts.flags, parts.mode);
         let before = ring.end();
@@ -128,7 +136,7 @@ impl Bed {
                 self.health.refused += 1;
                 return;
             }
-            Taken::Conflict => return self.clock_trouble("samples differ for the same index", n0, now),
+            Taken::Conflict => return self.clock_trouble(CLOCK_WORDS[3], n0, now),
         }
         self.heard = Some(now.mono);
         self.mode = mode;
@@ -140,8 +148,8 @@ impl Bed {
             };
         }
         match self.timeline.hear(n0, stamp, now.utc, rate) {
-            Some(ClockTrouble::Jump) => self.clock_trouble("the clock jumped", n0, now),
-            Some(ClockTrouble::Wrap) => self.clock_trouble("the clock wrapped", n0, now),
+            Some(ClockTrouble::Jump) => self.clock_trouble(CLOCK_WORDS[1], n0, now),
+            Some(ClockTrouble::Wrap) => self.clock_trouble(CLOCK_WORDS[2], n0, now),
             None if flags.clock_unsynchronised && stamp.is_some() => {}
             None => self.check_drift(n0, now),
         }
@@ -177,7 +185,7 @@ impl Bed {
         let Some(ring) = &self.ring else { return };
         self.health.drift_ppm = self.timeline.drift_ppm(ring.rate());
         if self.health.drift_ppm.is_some_and(|ppm| ppm.abs() > DRIFT_PPM_MAX) {
-            self.clock_trouble("the clock drifts", n0, now);
+            self.clock_trouble(CLOCK_WORDS[0], n0, now);
         }
     }
 
@@ -250,7 +258,9 @@ impl Bed {
         self.decider.end_gone(context, now.utc, alerts);
         let end = self.ring.as_ref().and_then(Ring::end).unwrap_or(0);
         let at = Moment { epoch: self.epoch.unwrap_or(0), n: end, at: now.utc };
-        let silent = now.mono.since(self.quiet_since()) >= STOPPED_MS;
+        // A silence that an earlier run told goes on until something is heard.
+        let unheard = self.heard.is_none() && self.decider.is_open(Code::NoData);
+        let silent = unheard || now.mono.since(self.quiet_since()) >= STOPPED_MS;
         let why = Why { quality: 1.0, ..Why::default() };
         let detail =
             silent.then(|| String::from(if self.online { "nothing received" } else { "gateway offline" }));
@@ -297,6 +307,20 @@ impl Bed {
 
     pub fn saved(&self, context: &Context) -> Option<Saved> {
         self.decider.saved(context)
+    }
+
+    /// Takes up what an earlier run left; returns the ends of what cannot be judged any more.
+    pub fn reopen(&mut self, left: &Left, context: &Context, now: Now) -> Vec<Alert> {
+        if let Some(clock) = left.open.iter().find(|a| a.code == Code::Clock) {
+            let told = clock.why.detail.as_deref().unwrap_or_default();
+            let detail = CLOCK_WORDS.into_iter().find(|words| *words == told).unwrap_or(CLOCK_WORDS[0]);
+            let at = Moment { epoch: 0, n: clock.onset_n, at: clock.onset };
+            self.clock = Some((detail, at, now.mono.after(CLOCK_CLEAR_MS)));
+        }
+        for mark in &left.marks {
+            self.people.mark(mark.clone(), now.utc);
+        }
+        self.decider.reopen(left, context, now.utc)
     }
 
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {

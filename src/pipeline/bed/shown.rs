@@ -56,10 +56,11 @@ impl Bed {
     }
 
     pub fn view(&self, setup: &Setup, classes: &[String], now: Now) -> BedView {
-        let state = self.state_now(&setup.analysis, setup.engine_delay_ms, now);
+        let analysis = setup.analysis_of(&self.id);
+        let state = self.state_now(analysis, setup.engine_delay_ms, now);
         let reading = self.last.as_ref().and_then(|l| l.0.reading.as_ref().ok());
         let fresh = reading.filter(|_| state.watched());
-        let context = Context { analysis: &setup.analysis, model_id: "", config_id: "", clusters: &[] };
+        let context = Context { analysis, model_id: "", config_id: "", clusters: &[] };
         let leads: Vec<LeadSignal> = self.last.as_ref().map_or_else(Vec::new, |l| l.0.leads.clone());
         let rate = self.ring.as_ref().map(Ring::rate);
         BedView {
@@ -72,7 +73,7 @@ impl Bed {
             paced: self.paced.contains(&true),
             sample_age_ms: self.heard.map(|at| now.mono.since(at)),
             finding_age_ms: self.last.as_ref().map(|l| now.mono.since(l.1)),
-            learnt_s: [self.decider.learnt_s(), setup.analysis.learn_s],
+            learnt_s: [self.decider.learnt_s(), analysis.learn_s],
             pause_left_ms: self.people.pause_left_ms(now.mono),
             pause_reason: self.people.pause_reason(),
             lead: self.drawn().map(|d| d.1),
@@ -80,7 +81,7 @@ impl Bed {
             first_column: self.view.first_column,
             columns: self.view.columns.iter().copied().collect(),
             seconds: self.view.seconds.iter().copied().collect(),
-            thresholds: self.decider.thresholds(&setup.analysis),
+            thresholds: self.decider.thresholds(analysis),
             shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
             labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
             agree: fresh.and_then(agree),

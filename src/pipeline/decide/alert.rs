@@ -128,6 +128,18 @@ pub(super) fn latched(last: &Alert, decided: UtcMs) -> Alert {
     }
 }
 
+/// The end of an alert that an earlier run left open and that this one cannot judge.
+pub(super) fn left(last: &Alert, decided: UtcMs) -> Alert {
+    Alert {
+        kind: kind(Phase::End).into(),
+        rev: last.rev + 1,
+        phase: Phase::End,
+        decided,
+        text: words::RESTARTED.into(),
+        ..last.clone()
+    }
+}
+
 /// A test of the way to every destination, asked for by a person at `now`: its start and its end. It is of the node,
 /// in mode test, and stands for nothing.
 #[must_use]

@@ -5,6 +5,7 @@
 //! back stays on the screen and is written down; it is said once the reason is gone, but for the cap, which is final.
 
 use super::alert::{self, Context, Draft};
+use super::words;
 use crate::snapshot::{AlertView, Column};
 use contract::limits::NOTE_BYTES_MAX;
 use contract::{Alert, AlertClass, AlertId, BedId, Code, Level, Phase, Ruling, Status, UtcMs, Why};
@@ -192,6 +193,27 @@ impl Book {
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
         }
+    }
+
+    /// Takes up an alert that an earlier run left open, and who had seen it.
+    pub fn reopen(&mut self, alert: Alert, seen: Option<(String, UtcMs)>) {
+        let entry = Entry {
+            held: None,
+            unsaid: false,
+            latched: alert.text == words::latched(alert.code),
+            seen,
+            ended: None,
+            evidence: String::new(),
+            strip: Vec::new(),
+            alert,
+        };
+        self.open.insert(entry.alert.code, entry);
+    }
+
+    /// Counts advisories that an earlier run let out at these seconds.
+    pub fn let_out(&mut self, seconds: impl Iterator<Item = u64>) {
+        self.let_out.extend(seconds);
+        self.let_out.make_contiguous().sort_unstable();
     }
 
     /// Says what is held back no longer, and ends what was seen after its condition. Call at every turn.

@@ -1,14 +1,24 @@
-//! The state machine of one condition of one bed.
+//! The state machine of one condition of one bed. This file holds the evidence (left), `book` what becomes of it (right).
 //!
 //! ```text
-//!            a second over score_on            over_s of of_s
-//!  Inactive ───────────────────────▶ Pending ───────────────▶ Active(advisory) ──▶ Active(alert)
-//!     ▲  ▲                              │                        │   strong in over_s of of_s, or LASTS_S over
-//!     │  └── none of of_s over any more ┘                        │   (never falls back)
-//!     │                                                          │ clear_s seconds under score_off
-//!     └────────────── refractory_s later ──── Refractory ◀───────┘
+//!           a second over         over_s of of_s                     over, nobody has seen it,
+//!           score_on              (condition delay)                  and the site latches
+//!  Inactive ─────────────▶ Pending ──────────────▶ Active ─────────────────────────────▶ Latched
+//!   ▲    ▲                   │                     │  ▲ │                                 │ seen
+//!   │    └─ none over ───────┘               seen  │  │ │ clear_s under score_off         │
+//!   │                                              ▼  │ │                                 │
+//!   │                             level rises, ─ Acknowledged                             │
+//!   │                             asks again          │ │                                 │
+//!   │  refractory_s                                   ▼ ▼                                 │
+//!   └───────────────────────────────────────────── Refractory ◀───────────────────────────┘
+//!
+//!  beside Active:  said ◀──── held back: Paused (by a person; a higher level breaks through; ends by itself)
+//!                                        Lesser (a greater alert of the bed is open)
+//!                                        Cap    (two an hour, six a day; final, on the review list)
 //! ```
-//! Seconds without a verdict (gap, lead off, learning) count neither as over nor as under: the machine stands still.
+//! The level rises from advisory to alert with strong evidence in `over_s` of `of_s`, or after [`LASTS_S`]; it never
+//! falls back. Seconds without a verdict (gap, lead off, learning) count neither as over nor as under: the machine
+//! stands still.
 
 use super::alert::Moment;
 use crate::config::Analysis;
@@ -43,6 +53,7 @@ pub(super) enum Turn {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Inactive,
+    Pending,
     Active { since: u64, level: Level, clear: u32 },
     Refractory { until: u64 },
 }
@@ -69,7 +80,7 @@ impl Condition {
 
     /// Whether something is building up or open: the baseline must not learn from it.
     pub fn stirring(&self, analysis: &Analysis) -> bool {
-        self.level().is_some() || self.count(analysis.score_on) > 0
+        matches!(self.state, State::Active { .. } | State::Pending) || self.count(analysis.score_on) > 0
     }
 
     fn count(&self, limit: f32) -> u32 {
@@ -106,8 +117,9 @@ impl Condition {
                 rises.then_some(Turn::Rise)
             }
             _ => {
-                self.state = State::Inactive;
-                if self.count(analysis.score_on) < analysis.over_s {
+                let over = self.count(analysis.score_on);
+                self.state = if over > 0 { State::Pending } else { State::Inactive };
+                if over < analysis.over_s {
                     return None;
                 }
                 let onset = self.recent.iter().find(|v| v.score >= analysis.score_on)?.at;
@@ -116,6 +128,19 @@ impl Condition {
                 self.state = State::Active { since: second, level, clear: 0 };
                 Some(Turn::Start(onset))
             }
+        }
+    }
+
+    /// Goes on where an earlier run left it open.
+    pub fn reopen(&mut self, second: u64, level: Level) {
+        self.state = State::Active { since: second, level, clear: 0 };
+    }
+
+    /// Rests where an earlier run ended it so long ago.
+    pub fn rest(&mut self, second: u64, ended_s_ago: u64, analysis: &Analysis) {
+        let left = u64::from(analysis.refractory_s).saturating_sub(ended_s_ago);
+        if left > 0 && self.level().is_none() {
+            self.state = State::Refractory { until: second + left };
         }
     }
 

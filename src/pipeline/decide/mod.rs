@@ -10,6 +10,7 @@ mod baseline;
 mod book;
 mod channels;
 mod condition;
+mod left;
 mod shown;
 mod signal;
 pub(super) mod words;
@@ -18,19 +19,20 @@ pub(super) use alert::{Context, Moment};
 pub use alert::{node_alert, test_alerts};
 pub use baseline::Saved;
 pub(super) use book::Held;
+pub use left::Left;
 
 use crate::config::Analysis;
 use crate::snapshot::{AlertView, Column, Second, Thresholds};
 use alert::Draft;
 use baseline::Baseline;
-use book::Book;
+use book::{Book, DAY_S};
 use channels::{Evidence, Usual, Window};
 use condition::{Condition, Turn, Verdict};
 use contract::{
-    Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Segment,
-    Signal, UtcMs, Why,
+    Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Signal,
+    UtcMs, Why,
 };
-use shown::{largest, shifts, shown, thousandths, used_leads};
+use shown::{largest, shifts, shown, thousandths};
 use signal::SignalWatch;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -77,7 +79,8 @@ impl Decider {
     pub fn new(bed: BedId) -> Self {
         Self {
             bed,
-            second: 0,
+            // A day's seconds of an earlier run may lie before this one.
+            second: DAY_S,
             last: None,
             baseline: Baseline::default(),
             conditions: ADVISORIES.iter().map(|&c| (c, Condition::new())).collect(),
@@ -203,53 +206,6 @@ impl Decider {
             }
         }
         silent
-    }
-
-    fn why(
-        &self,
-        code: Code,
-        k_of_n: [u32; 2],
-        finding: &Finding,
-        reading: &Reading,
-        usual: &Usual,
-        context: &Context,
-    ) -> Why {
-        let on = context.analysis.score_on;
-        let band = match code {
-            Code::Uncertain => usual.e.limits(on).map(|v| v.clamp(0.0, 1.0)),
-            Code::New => usual.n.limits(on).map(libm::expf),
-            _ => [0.0, usual.j.limits(on)[1].min(1.0)],
-        };
-        let was = largest(usual.mix.iter().copied());
-        let from = self.second.saturating_sub(u64::from(context.analysis.of_s));
-        let recent = self.history.iter().filter(|p| p.second > from);
-        let mut segments: Vec<Segment> = Vec::new();
-        for p in recent {
-            match segments.last_mut() {
-                Some(s) if s.cluster == p.cluster && s.to_n == p.from_n => s.to_n = p.to_n,
-                _ => segments.push(Segment {
-                    from_n: p.from_n,
-                    to_n: p.to_n,
-                    entropy: thousandths(p.entropy),
-                    cluster: p.cluster,
-                    was,
-                }),
-            }
-        }
-        segments.truncate(4);
-        Why {
-            leads: used_leads(finding, reading.lead_mask),
-            entropy: Some(thousandths(reading.window_entropy)),
-            band: Some(band.map(thousandths)),
-            novelty: Some(thousandths(reading.window_novelty)),
-            shift: Some(thousandths(self.evidence.shift)),
-            k_of_n: Some(k_of_n),
-            quality: 1.0,
-            missing: thousandths(1.0 - finding.coverage),
-            segments,
-            clusters: shifts(&reading.proportion, &usual.mix, context).into_iter().take(3).collect(),
-            detail: None,
-        }
     }
 
     fn signal(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) {

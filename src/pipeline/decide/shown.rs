@@ -1,9 +1,9 @@
 //! How evidence is written into alerts and onto the screen: rounded, ordered, with its limit beside it.
 
-use super::Context;
 use super::channels::{Evidence, Usual};
+use super::{Context, Decider};
 use crate::config::Analysis;
-use contract::{ClusterShift, Code, Finding, LeadId, Reading};
+use contract::{ClusterShift, Code, Finding, LeadId, Reading, Segment, Why};
 
 pub(super) fn thousandths(v: f32) -> f32 {
     (v * 1_000.0).round() / 1_000.0
@@ -56,5 +56,55 @@ pub(super) fn shown(
             format!("N {:.2}/{limit:.2}", reading.window_novelty)
         }
         _ => format!("mix {:.2}/{:.2}", e.shift, usual.j.limits(on)[1].min(1.0)),
+    }
+}
+
+impl Decider {
+    /// The evidence as it travels with an alert.
+    pub(super) fn why(
+        &self,
+        code: Code,
+        k_of_n: [u32; 2],
+        finding: &Finding,
+        reading: &Reading,
+        usual: &Usual,
+        context: &Context,
+    ) -> Why {
+        let on = context.analysis.score_on;
+        let band = match code {
+            Code::Uncertain => usual.e.limits(on).map(|v| v.clamp(0.0, 1.0)),
+            Code::New => usual.n.limits(on).map(libm::expf),
+            _ => [0.0, usual.j.limits(on)[1].min(1.0)],
+        };
+        let was = largest(usual.mix.iter().copied());
+        let from = self.second.saturating_sub(u64::from(context.analysis.of_s));
+        let recent = self.history.iter().filter(|p| p.second > from);
+        let mut segments: Vec<Segment> = Vec::new();
+        for p in recent {
+            match segments.last_mut() {
+                Some(s) if s.cluster == p.cluster && s.to_n == p.from_n => s.to_n = p.to_n,
+                _ => segments.push(Segment {
+                    from_n: p.from_n,
+                    to_n: p.to_n,
+                    entropy: thousandths(p.entropy),
+                    cluster: p.cluster,
+                    was,
+                }),
+            }
+        }
+        segments.truncate(4);
+        Why {
+            leads: used_leads(finding, reading.lead_mask),
+            entropy: Some(thousandths(reading.window_entropy)),
+            band: Some(band.map(thousandths)),
+            novelty: Some(thousandths(reading.window_novelty)),
+            shift: Some(thousandths(self.evidence.shift)),
+            k_of_n: Some(k_of_n),
+            quality: 1.0,
+            missing: thousandths(1.0 - finding.coverage),
+            segments,
+            clusters: shifts(&reading.proportion, &usual.mix, context).into_iter().take(3).collect(),
+            detail: None,
+        }
     }
 }

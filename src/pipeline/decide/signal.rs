@@ -41,6 +41,12 @@ impl SignalWatch {
         }
     }
 
+    /// These were out when an earlier run ended.
+    pub fn reopen(&mut self, leads: &[LeadId]) {
+        let out = |&lead: &LeadId| (lead, Lead { out: true, against: 0, why: Signal::LeadOff });
+        self.leads.extend(leads.iter().map(out));
+    }
+
     /// The unusable leads and what is the matter with each, in the order of their names.
     pub fn out(&self) -> Vec<(LeadId, Signal)> {
         self.leads.iter().filter(|l| l.1.out).map(|(name, l)| (*name, l.why)).collect()

@@ -61,6 +61,9 @@ pub(super) fn latched(code: Code) -> String {
     format!("Over, not seen yet: {}. Look at the strip.", lower(code))
 }
 
+/// The end of an alert that an earlier run left open and that this one cannot judge.
+pub(super) const RESTARTED: &str = "Ended: judged anew after a restart of Wardbeat.";
+
 /// The test of a shift; `by` is who asked for it.
 pub(super) fn tested(by: &str) -> String {
     let by: String = by.chars().filter(|c| !c.is_control()).take(40).collect();
@@ -111,30 +114,9 @@ mod tests {
         let texts = Code::ALL
             .iter()
             .flat_map(|&c| [text(c, &why), text(c, &Why::default()), ended(c), latched(c)])
-            .chain([signals(&bad), tested("RN"), TEST_ENDED.into()]);
-        let forbidden = [
-            "normal",
-            "safe",
-            "no alert",
-            "deteriorat",
-            "fibrillation",
-            "tachy",
-            "brady",
-            "asystole",
-            "rhythm",
-            "arrest",
-            "infarct",
-            "ischaem",
-            "critical",
-            "stable",
-            "alarm",
-            "diagnos",
-            "arrhythm",
-        ];
+            .chain([signals(&bad), RESTARTED.into(), tested("RN"), TEST_ENDED.into()]);
         for text in texts {
-            for word in forbidden {
-                assert!(!text.to_lowercase().contains(word), "{text:?} says {word:?}");
-            }
+            assert_eq!(contract::conformance::never_said(&text), None, "{text:?}");
             assert!(!text.is_empty() && text.len() < 160, "{text:?}");
         }
     }

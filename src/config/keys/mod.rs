@@ -1,6 +1,10 @@
 //! Every key of the config, once: what it takes, its default, its rule and one line for people. Validation, the JSON
 //! schema and `config/wardbeat.toml` are made from this table; tests hold the defaults to those of `settings.rs`.
 
+mod analysis;
+
+pub(super) use analysis::ANALYSIS;
+
 use contract::{Key, Kind};
 
 /// What a value must obey beside its kind.
@@ -30,6 +34,8 @@ pub(super) enum Rule {
     Decoder,
     /// A destination of this build.
     SinkKind,
+    /// A table of keys of `[analysis]`.
+    Analysis,
 }
 
 /// One key.
@@ -182,6 +188,7 @@ const UNIT: Section = Section {
             Rule::Any,
             "Where technical alerts of the node itself go; empty = the id.",
         ),
+        key("analysis", Kind::Table, "", Rule::Analysis, "Keys of [analysis] that differ in this unit."),
     ],
     sample: "# [[unit]]\n# id = \"icu\"\n# label = \"Intensive care\"\n# station = \"ICU desk\"\n",
 };
@@ -193,105 +200,9 @@ const BED: Section = Section {
     fields: &[
         unique(required("id", Kind::Text, Rule::Bed, "site/unit/bed, as in the topic.")),
         required("label", Kind::Text, Rule::Any, "What the screen calls it."),
+        key("analysis", Kind::Table, "", Rule::Analysis, "Keys of [analysis] that differ at this bed."),
     ],
-    sample: "# [[bed]]\n# id = \"site1/icu/b07\"\n# label = \"Bay 2 window\"\n",
-};
-
-pub(super) const ANALYSIS: Section = Section {
-    name: "analysis",
-    list: false,
-    doc: "Learning, limits and budgets of the analysis. Rate, window and leads are the model's and stand in its card.",
-    fields: &[
-        key(
-            "learn_s",
-            Kind::Integer,
-            "900",
-            Rule::Between(10.0, 3_600.0),
-            "Good signal needed before the first verdict, in seconds.",
-        ),
-        key(
-            "score_on",
-            Kind::Number,
-            "1.6",
-            Rule::Between(0.1, 20.0),
-            "A second counts as over from this score on (docs/method.md, Live use).",
-        ),
-        key(
-            "score_off",
-            Kind::Number,
-            "1.2",
-            Rule::Between(0.1, 20.0),
-            "A second counts as under below this score; lower than score_on, so that a condition does not flap.",
-        ),
-        key(
-            "score_strong",
-            Kind::Number,
-            "2.2",
-            Rule::Between(0.1, 20.0),
-            "A second counts as strong (level alert) from this score on.",
-        ),
-        key(
-            "over_s",
-            Kind::Integer,
-            "8",
-            Rule::Between(1.0, 64.0),
-            "Seconds over the limit, of the last of_s, that begin a condition.",
-        ),
-        key("of_s", Kind::Integer, "12", Rule::Between(1.0, 64.0), "Seconds looked at."),
-        key(
-            "clear_s",
-            Kind::Integer,
-            "20",
-            Rule::Between(1.0, 3_600.0),
-            "Seconds without one over score_off that end a condition.",
-        ),
-        key(
-            "refractory_s",
-            Kind::Integer,
-            "300",
-            Rule::Between(0.0, 86_400.0),
-            "Seconds after the end before the same condition may begin again.",
-        ),
-        key(
-            "per_hour",
-            Kind::Integer,
-            "2",
-            Rule::Between(0.0, 60.0),
-            "Advisories a bed may raise within an hour; what is beyond is listed on the screen and not delivered.",
-        ),
-        key("per_day", Kind::Integer, "6", Rule::Between(0.0, 1_440.0), "The same within a day."),
-        key(
-            "latching",
-            Kind::Flag,
-            "false",
-            Rule::Any,
-            "An advisory whose condition is over stays until somebody has acknowledged it.",
-        ),
-        key(
-            "signal_on_s",
-            Kind::Integer,
-            "4",
-            Rule::Between(1.0, 60.0),
-            "Seconds of unusable signal before WB-SIG.",
-        ),
-        key(
-            "signal_off_s",
-            Kind::Integer,
-            "5",
-            Rule::Between(1.0, 60.0),
-            "Seconds of good signal before WB-SIG ends.",
-        ),
-        key(
-            "priority",
-            Kind::Text,
-            "\"low\"",
-            PRIORITY,
-            "Priority of advisories on the wire. There is no high: it belongs to the bedside monitors.",
-        ),
-        key("priority_strong", Kind::Text, "\"low\"", PRIORITY, "Priority of an advisory at level alert."),
-        key("priority_technical", Kind::Text, "\"low\"", PRIORITY, "Priority of technical alerts."),
-    ],
-    sample: "",
+    sample: "# [[bed]]\n# id = \"site1/icu/b07\"\n# label = \"Bay 2 window\"\n# analysis = { latching = true, per_hour = 4 }\n",
 };
 
 const JOURNAL: Section = Section {
@@ -306,6 +217,13 @@ const JOURNAL: Section = Section {
             "90",
             Rule::Between(1.0, 36_500.0),
             "Ended alerts older than this are deleted.",
+        ),
+        key(
+            "retention_mb",
+            Kind::Integer,
+            "1024",
+            Rule::Between(1.0, 1_000_000.0),
+            "Above so many megabytes the oldest ended alerts go, whatever their age.",
         ),
         key(
             "audit_path",
@@ -357,6 +275,20 @@ const SINK: Section = Section {
     fields: &[
         unique(required("name", Kind::Text, Rule::Level, "Its name in the journal and on the screen.")),
         required("kind", Kind::Text, Rule::SinkKind, "The kind of destination."),
+        key(
+            "expire_h",
+            Kind::Integer,
+            "24",
+            Rule::Between(1.0, 720.0),
+            "Hours after which an alert that it never took is given up, which WB-NODE says.",
+        ),
+        key(
+            "after_outage",
+            Kind::Text,
+            "\"all\"",
+            Rule::OneOf(&["all", "end-only"]),
+            "After an outage: everything, or of an alert that ended meanwhile its end only.",
+        ),
         key("options", Kind::Table, "", Rule::Any, "The kind's own keys."),
     ],
     sample: "",
