@@ -1,16 +1,16 @@
 //! `wardbeat evaluate`: what a bundle is worth on records it never saw.
 
-use super::Failure;
 use super::progress::{Progress, bar};
+use super::{Failure, cross_validate};
 use crate::model::{Bundle, arrays};
 use crate::workshop::dataset::PtbXl;
-use crate::workshop::evaluate::{Figures, card, evaluate, pieces};
+use crate::workshop::evaluate::{Figures, Judged, card, evaluate, pieces};
 use std::path::{Path, PathBuf};
 
 /// Judges a bundle on PTB-XL's test fold.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card"
+    after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card\n  wardbeat evaluate --data ptbxl --folds 10                 the paper, on all folds, from where it stopped\n  wardbeat evaluate --data ptbxl --folds 10 --only 3 --until train"
 )]
 pub(super) struct Args {
     /// Folder of PTB-XL.
@@ -31,6 +31,8 @@ pub(super) struct Args {
     /// Only the first N records of each fold.
     #[arg(long)]
     records: Option<usize>,
+    #[command(flatten)]
+    cross: cross_validate::Args,
 }
 
 fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), Failure> {
@@ -45,6 +47,9 @@ fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), F
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(upto) = args.cross.folds {
+        return cross_validate::run(&args.cross, upto, &args.data, args.records);
+    }
     let bundle = match &args.model {
         Some(folder) => Bundle::read(folder)?,
         None => Bundle::embedded()?,
@@ -53,8 +58,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let set = PtbXl::read(&args.data, args.records, &progress)?;
     let choose = if args.fold == 1 { 10 } else { args.fold - 1 };
     let train: Vec<u8> = (1..=10).filter(|f| *f != args.fold && *f != choose).collect();
-    let forests = bar(pieces(bundle.manifest.classes.len()), "forests");
-    let figures = evaluate(&bundle, &set, &train, args.fold, &|line| match line {
+    let forests = bar(pieces(bundle.manifest.classes.len(), false), "forests");
+    let Judged { figures, .. } = evaluate(&bundle, &set, &train, args.fold, false, &|line| match line {
         "" => forests.inc(1),
         line => forests.say(line),
     })?;
@@ -63,11 +68,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for (name, f) in &figures.leads {
         println!("{name:<9} {:.4}", f.auroc_macro);
     }
+    let followers = &figures.chosen.followers;
+    let (forest, majority) = (&followers["forest"], &followers["majority"]);
     println!(
         "forest agrees with the network in {:.2} % of labels (kappa {:.3}; floor {:.1} %)",
-        figures.forest_agreement * 100.0,
-        figures.kappa,
-        figures.majority_agreement * 100.0
+        forest.agreement * 100.0,
+        forest.kappa,
+        majority.agreement * 100.0
     );
     if let Some(path) = &args.json {
         arrays::write(path, serde_json::to_string_pretty(&figures)?.as_bytes())?;

@@ -4,7 +4,7 @@ use super::Failure;
 use super::progress::{Progress, bar};
 use crate::model::{Bundle, arrays};
 use crate::workshop::dataset::{PtbXl, read_ludb};
-use crate::workshop::fit_clusters::{Plan, fit};
+use crate::workshop::fit_clusters::{BLOCK_WEIGHTS, Plan, fit};
 use crate::workshop::train::Training;
 use anyhow::Context;
 use std::path::PathBuf;
@@ -31,8 +31,11 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(2..=64))]
     clusters: u64,
     /// Starts of k-means; the best counts.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 24)]
     starts: u64,
+    /// Weight of each tapped block in the distance, first to last.
+    #[arg(long, value_delimiter = ',', default_values_t = BLOCK_WEIGHTS)]
+    block_weights: Vec<f32>,
     /// Seed of sample and starts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -58,6 +61,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan {
         clusters: args.clusters as usize,
         starts: args.starts,
+        block_weights: args.block_weights.clone(),
         seed: args.seed,
         train_folds: training.train_folds,
         choose_fold: training.choose_fold,

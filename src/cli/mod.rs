@@ -9,6 +9,7 @@ mod alerts;
 mod audit_log;
 mod check;
 mod completions;
+mod cross_validate;
 #[cfg(feature = "demo")]
 mod demo;
 mod dress;

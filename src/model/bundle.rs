@@ -39,7 +39,7 @@ pub struct Manifest {
     pub network: Architecture,
     /// The classes of the head.
     pub classes: Vec<String>,
-    /// Decision threshold of each class's probability (best F1 on the validation fold): network and surrogate agree
+    /// Decision threshold of each class's probability (best kappa on the fold for choices): network and surrogate agree
     /// where they fall on the same side.
     pub thresholds: Vec<f32>,
     /// Samples at 100 Hz that a step needs after its centre: the engine's stated delay.
@@ -180,13 +180,26 @@ impl Bundle {
     ) -> Result<(), ModelError> {
         std::fs::create_dir_all(folder)
             .map_err(|e| ModelError::Bundle(format!("{}: {e}", folder.display())))?;
-        let text = serde_json::to_string_pretty(manifest)
-            .map_err(|e| ModelError::Bundle(format!("manifest.json: {e}")))?;
-        arrays::write(&folder.join("manifest.json"), (text + "\n").as_bytes())?;
         arrays::write(
             &folder.join("weights.safetensors"),
             &arrays::to_bytes(weights, arrays::Notes::new())?,
         )?;
+        Self::write_beside_weights(folder, manifest, codebook, card)
+    }
+
+    /// Writes manifest, codebook and card into a folder that has its weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Bundle`] names the file.
+    pub fn write_beside_weights(
+        folder: &Path,
+        manifest: &Manifest,
+        codebook: &Codebook,
+        card: &str,
+    ) -> Result<(), ModelError> {
+        let text = serde_json::to_string_pretty(manifest)
+            .map_err(|e| ModelError::Bundle(format!("manifest.json: {e}")))?;
+        arrays::write(&folder.join("manifest.json"), (text + "\n").as_bytes())?;
         arrays::write(&folder.join("codebook.safetensors"), &codebook.to_bytes()?)?;
         arrays::write(&folder.join("CARD.md"), card.as_bytes())
     }

@@ -37,8 +37,29 @@ pub struct Codebook {
     packed: Panels,
     /// |centroid|².
     squares: Vec<f32>,
-    /// `[cluster, class]` and `[class]`; empty without a surrogate.
-    surrogate: (Vec<f32>, Vec<f32>),
+    surrogate: Surrogate,
+}
+
+/// A logistic regression from a window's clusters to the network's decisions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Surrogate {
+    /// On mean soft assignments; else on shares of steps by nearest cluster.
+    pub soft: bool,
+    /// `[cluster, class]`.
+    pub weights: Vec<f32>,
+    /// `[class]`; empty without a surrogate.
+    pub bias: Vec<f32>,
+}
+
+impl Surrogate {
+    /// Its arrays' names on disk.
+    fn names(soft: bool) -> [&'static str; 2] {
+        if soft {
+            ["soft_surrogate.weight", "soft_surrogate.bias"]
+        } else {
+            ["surrogate.weight", "surrogate.bias"]
+        }
+    }
 }
 
 /// What the codebook says of some steps.
@@ -117,18 +138,30 @@ impl Codebook {
             squares: squares(&centroids, channels),
             scale,
             centroids,
-            surrogate: Default::default(),
+            surrogate: Surrogate::default(),
         })
     }
 
-    /// The same codebook with a surrogate: `weights` `[cluster, class]`, `bias` `[class]`, on hard proportions.
+    /// The same codebook with names, index = cluster.
     ///
     /// # Panics
-    /// If `weights` has another shape.
+    /// If there is not one name for each cluster.
     #[must_use]
-    pub fn with_surrogate(mut self, weights: Vec<f32>, bias: Vec<f32>) -> Self {
-        assert_eq!(weights.len(), self.clusters * bias.len(), "surrogate's shape");
-        self.surrogate = (weights, bias);
+    pub fn with_names(mut self, names: Vec<ClusterName>) -> Self {
+        assert_eq!(names.len(), self.clusters, "one name a cluster");
+        self.facts.names.clone_from(&names);
+        self.names = names;
+        self
+    }
+
+    /// The same codebook with a surrogate.
+    ///
+    /// # Panics
+    /// If the surrogate has another shape.
+    #[must_use]
+    pub fn with_surrogate(mut self, surrogate: Surrogate) -> Self {
+        assert_eq!(surrogate.weights.len(), self.clusters * surrogate.bias.len(), "surrogate's shape");
+        self.surrogate = surrogate;
         self
     }
 
@@ -137,10 +170,13 @@ impl Codebook {
         let (named, _) = arrays::from_bytes(bytes)?;
         let array = |name: &str| named.get(name).map(|(_, v)| v.clone()).unwrap_or_default();
         let book = Self::new(facts, array("scale"), array("centroids"))?;
-        if named.contains_key("surrogate.weight") {
-            let weights = take(&named, "surrogate.weight", book.clusters * classes)?.to_vec();
-            let bias = take(&named, "surrogate.bias", classes)?.to_vec();
-            return Ok(book.with_surrogate(weights, bias));
+        for soft in [true, false] {
+            let [weight, bias] = Surrogate::names(soft);
+            if named.contains_key(weight) {
+                let weights = take(&named, weight, book.clusters * classes)?.to_vec();
+                let bias = take(&named, bias, classes)?.to_vec();
+                return Ok(book.with_surrogate(Surrogate { soft, weights, bias }));
+            }
         }
         Ok(book)
     }
@@ -154,10 +190,12 @@ impl Codebook {
         let mut named = Arrays::new();
         named.insert("scale".into(), (vec![channels], self.scale.clone()));
         named.insert("centroids".into(), (vec![self.clusters, channels], self.centroids.clone()));
-        let (weights, bias) = &self.surrogate;
+        let Surrogate { soft, weights, bias } = &self.surrogate;
         if !bias.is_empty() {
-            named.insert("surrogate.weight".into(), (vec![self.clusters, bias.len()], weights.clone()));
-            named.insert("surrogate.bias".into(), (vec![bias.len()], bias.clone()));
+            let names = Surrogate::names(*soft).map(str::to_owned);
+            let [weight_name, bias_name] = names;
+            named.insert(weight_name, (vec![self.clusters, bias.len()], weights.clone()));
+            named.insert(bias_name, (vec![bias.len()], bias.clone()));
         }
         arrays::to_bytes(&named, arrays::Notes::new())
     }
@@ -236,12 +274,14 @@ impl Codebook {
         assigned
     }
 
-    /// Class probabilities from hard cluster proportions alone `[class]`; empty if the bundle has no surrogate.
+    /// Class probabilities from a window's clusters alone `[class]`: from the share of steps by nearest cluster or the
+    /// mean soft assignment, whichever the surrogate reads. Empty if the bundle has no surrogate.
     #[must_use]
-    pub fn surrogate(&self, proportion: &[f32]) -> Vec<f32> {
-        let (weights, bias) = &self.surrogate;
+    pub fn surrogate(&self, proportion: &[f32], mean_assignment: &[f32]) -> Vec<f32> {
+        let Surrogate { soft, weights, bias } = &self.surrogate;
         let mut logits = bias.clone();
-        for (row, q) in weights.chunks_exact(bias.len().max(1)).zip(proportion) {
+        let shares = if *soft { mean_assignment } else { proportion };
+        for (row, q) in weights.chunks_exact(bias.len().max(1)).zip(shares) {
             for (l, w) in logits.iter_mut().zip(row) {
                 *l = q.mul_add(*w, *l);
             }
@@ -282,10 +322,12 @@ mod tests {
 
     #[test]
     fn a_codebook_survives_the_way_to_disk() {
-        let book = book().with_surrogate(vec![1.0, -1.0], vec![0.5]);
-        let back =
-            Codebook::from_bytes(book.facts.clone(), &book.to_bytes().expect("bytes"), 1).expect("valid");
-        assert_eq!(back, book);
-        assert!((back.surrogate(&[0.5, 0.5])[0] - 0.622_459_3).abs() < 1e-6);
+        for (soft, expected) in [(false, 0.622_459_3), (true, 0.817_574_5)] {
+            let book = book().with_surrogate(Surrogate { soft, weights: vec![1.0, -1.0], bias: vec![0.5] });
+            let back =
+                Codebook::from_bytes(book.facts.clone(), &book.to_bytes().expect("bytes"), 1).expect("valid");
+            assert_eq!(back, book);
+            assert!((back.surrogate(&[0.5, 0.5], &[1.0, 0.0])[0] - expected).abs() < 1e-4);
+        }
     }
 }

@@ -28,7 +28,7 @@ mod trunk;
 
 pub use architecture::{Architecture, BlockSpec};
 pub use bundle::{Bundle, Files, Manifest, ModelError, sha256_hex};
-pub use codebook::{Assigned, Codebook, CodebookFacts};
+pub use codebook::{Assigned, Codebook, CodebookFacts, Surrogate};
 pub use engine::{DeviceFacts, Engine, Steps, Stream, Work, cuda, device_facts, open_engine};
 pub use fallback::Fallback;
 pub use kernel::burst;

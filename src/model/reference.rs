@@ -9,7 +9,7 @@ use super::engine::{Engine, State, Steps, Stream, Work};
 use super::fallback::Taken;
 use super::live::take;
 use super::{Architecture, Arrays, LEADS, LeadMask, STEP_SAMPLES};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Conv1d, Conv1dConfig, Linear, Module};
 use std::collections::BTreeMap;
 
@@ -132,6 +132,31 @@ impl CandleEngine {
             }
         }
         Ok([Tensor::cat(&taps, 2)?, self.head.forward(&wanted(&y)?)?])
+    }
+
+    /// Gradient of a window's class logit with respect to its input, both `[time, lead]`: what saliency and integrated
+    /// gradients are made of.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the device fails.
+    pub fn input_gradient(
+        &self,
+        input: &[f32],
+        mask: LeadMask,
+        class: usize,
+    ) -> std::result::Result<Vec<f32>, ModelError> {
+        let leads: Vec<f32> = (0..LEADS).map(|lead| f32::from(mask >> lead & 1)).collect();
+        let run = || -> Result<Vec<f32>> {
+            let x = Var::from_slice(input, (1, input.len() / LEADS, LEADS), &self.device)?;
+            let mask = Tensor::from_vec(leads, (1, LEADS), &self.device)?;
+            let steps = (input.len() / LEADS).div_ceil(STEP_SAMPLES);
+            let [_, logits] = self.forward(x.as_tensor(), &mask, [0, steps])?;
+            let slopes = logits.mean(1)?.narrow(1, class, 1)?.sum_all()?.backward()?;
+            let slope =
+                slopes.get(x.as_tensor()).ok_or_else(|| candle_core::Error::Msg("no gradient".into()))?;
+            slope.flatten_all()?.to_vec1()
+        };
+        run().map_err(|e| fault(&e))
     }
 
     /// Runs streams whose windows, filled up, are `time` samples long, in one call.
@@ -323,6 +348,25 @@ mod tests {
             live.advance(&mut work).expect("the CPU");
             assert_close(together, &work[0].steps);
         }
+    }
+
+    #[test]
+    fn the_input_gradient_equals_differences_of_the_logit() {
+        let bundle = Bundle::tiny(6);
+        let (mask, class) = (0xfff, 2);
+        let x = signal(120, 4);
+        let slope = candle(&bundle).input_gradient(&x, mask, class).expect("the CPU");
+        let logit = |x: &[f32]| -> f64 {
+            let steps = run(&mut LiveEngine::new(bundle.network.clone()), x, mask, &[]);
+            steps.logits.iter().skip(class).step_by(5).map(|v| f64::from(*v)).sum::<f64>()
+                / steps.count as f64
+        };
+        // Along a random direction, so that one comparison sees every sample.
+        let direction = signal(120, 5);
+        let moved = |by: f32| x.iter().zip(&direction).map(|(v, d)| v + by * d).collect::<Vec<f32>>();
+        let measured = (logit(&moved(1e-3)) - logit(&moved(-1e-3))) / 2e-3;
+        let told: f64 = slope.iter().zip(&direction).map(|(s, d)| f64::from(*s) * f64::from(*d)).sum();
+        assert!((measured - told).abs() < 0.02 * told.abs().max(1e-3), "{measured} measured, {told} told");
     }
 
     #[test]

@@ -13,6 +13,7 @@ struct Step {
     entropy: f32,
     novelty: f32,
     logits: Vec<f32>,
+    assignment: Vec<f32>,
 }
 
 /// The newest steps of one segment, at most a window of them.
@@ -47,12 +48,14 @@ impl Window {
         let channels = steps.taps.len() / steps.count;
         let assigned = bundle.codebook.assign(&steps.taps[skip * channels..], place.mask);
         let evidence = steps.logits[skip * classes..].to_vec();
-        for (i, logits) in evidence.chunks_exact(classes).enumerate() {
+        let rows = assigned.assignment.chunks_exact(bundle.codebook.clusters);
+        for (i, (logits, assignment)) in evidence.chunks_exact(classes).zip(rows).enumerate() {
             self.steps.push_back(Step {
                 cluster: assigned.cluster[i],
                 entropy: assigned.entropy[i],
                 novelty: assigned.novelty[i],
                 logits: logits.to_vec(),
+                assignment: assignment.to_vec(),
             });
             if self.steps.len() > bundle.manifest.window_steps {
                 self.steps.pop_front();
@@ -61,6 +64,8 @@ impl Window {
         let first = steps.first + skip as u64;
         let per_step = STEP_SAMPLES as f64 * place.rate.as_f64() / f64::from(crate::model::RATE_HZ);
         let proportion = self.proportion(bundle.codebook.clusters);
+        let mean_assignment: Vec<f32> =
+            (0..bundle.codebook.clusters).map(|k| self.mean(|s| s.assignment[k])).collect();
         let class_logit: Vec<f32> = (0..classes).map(|k| self.mean(|s| s.logits[k])).collect();
         Some(Reading {
             lead_mask: place.mask,
@@ -77,7 +82,7 @@ impl Window {
             window_novelty: self.mean(|s| s.novelty),
             class_prob: class_logit.iter().map(|&z| 1.0 / (1.0 + libm::expf(-z))).collect(),
             class_logit,
-            surrogate_prob: bundle.codebook.surrogate(&proportion),
+            surrogate_prob: bundle.codebook.surrogate(&proportion, &mean_assignment),
             proportion,
             rms_mv: place.rms_mv,
         })

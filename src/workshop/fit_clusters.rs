@@ -5,10 +5,12 @@ use super::dataset::{Annotated, PtbXl};
 use super::kmeans::{cluster, nameless};
 use super::leads::LEAD_SETS;
 use super::logistic::Logistic;
-use super::metrics::best_f1_threshold;
+use super::metrics::best_kappa_threshold;
 use super::naming::{count_waves, name};
 use super::reading::{Summary, for_records, summaries, summarise};
-use crate::model::{Architecture, Arrays, Bundle, Codebook, CodebookFacts, LeadMask, Manifest, Network};
+use crate::model::{
+    Architecture, Arrays, Bundle, Codebook, CodebookFacts, LeadMask, Manifest, Network, Surrogate,
+};
 use libm::expf;
 use rand::seq::index::sample;
 use rand::{Rng, SeedableRng};
@@ -19,6 +21,9 @@ use std::sync::Arc;
 /// Fitting sample of each lead set: records and steps of each (docs/method.md, clusters).
 const SAMPLE_12: (usize, usize) = (2_400, 42);
 const SAMPLE_FEWER: (usize, usize) = (680, 25);
+/// Weight of each tapped block in the distance, first to last: the first one, whose steps follow the waves of a beat most
+/// closely, counts double (docs/method.md, clusters).
+pub const BLOCK_WEIGHTS: [f32; 3] = [2.0, 1.0, 1.0];
 /// Penalty of the surrogate's standardised weights.
 const RIDGE: f64 = 1.0;
 
@@ -29,6 +34,8 @@ pub struct Plan {
     pub clusters: usize,
     /// Starts of k-means; the best counts.
     pub starts: u64,
+    /// Weight of each tapped block in the distance, first to last.
+    pub block_weights: Vec<f32>,
     /// Seed of sample and starts.
     pub seed: u64,
     /// Folds the network was trained on.
@@ -43,6 +50,18 @@ pub struct Plan {
 
 /// Activations of random steps, by lead set.
 type Samples = BTreeMap<usize, Vec<f32>>;
+
+/// `per` random rows of `channels` numbers.
+pub(super) fn pick_rows(rows: &[f32], channels: usize, per: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let count = rows.len() / channels.max(1);
+    let mut picked = Vec::with_capacity(per * channels);
+    for _ in 0..per {
+        let at = rng.random_range(0..count) * channels;
+        picked.extend_from_slice(&rows[at..at + channels]);
+    }
+    picked
+}
 
 fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samples, WorkshopError> {
     let records = set.in_folds(&plan.train_folds);
@@ -60,14 +79,8 @@ fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samp
             |r| set.signal(r),
             |_| *mask,
             |record, steps| {
-                let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (record as u64) << 8 ^ i as u64);
                 let channels = steps.taps.len() / steps.count.max(1);
-                let mut rows = Vec::with_capacity(per * channels);
-                for _ in 0..per {
-                    let at = rng.random_range(0..steps.count) * channels;
-                    rows.extend_from_slice(&steps.taps[at..at + channels]);
-                }
-                rows
+                pick_rows(&steps.taps, channels, per, seed ^ (record as u64) << 8 ^ i as u64)
             },
         )?;
         samples.insert(i, taps.concat());
@@ -75,8 +88,10 @@ fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samp
     Ok(samples)
 }
 
-/// Channel c is divided by its standard deviation (at least 5 % of the median one) times √channels.
-fn channel_scale(steps: &[f32], channels: usize) -> Vec<f32> {
+/// Channel c is divided by its standard deviation (at least 5 % of the median one) over the root of its share of the
+/// weights: the squared distance is a weighted mean over channels, the total variance is 1.
+pub(super) fn channel_scale(steps: &[f32], weights: &[f32]) -> Vec<f32> {
+    let channels = weights.len();
     let n = (steps.len() / channels) as f64;
     let (mut sums, mut squares) = (vec![0.0f64; channels], vec![0.0f64; channels]);
     for row in steps.chunks_exact(channels) {
@@ -90,7 +105,87 @@ fn channel_scale(steps: &[f32], channels: usize) -> Vec<f32> {
     let mut alive: Vec<f64> = sd.iter().copied().filter(|s| *s > 0.0).collect();
     alive.sort_by(f64::total_cmp);
     let floor = 0.05 * alive.get(alive.len() / 2).copied().unwrap_or(1.0);
-    sd.iter().map(|s| (s.max(floor) * (channels as f64).sqrt()) as f32).collect()
+    let total: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+    sd.iter().zip(weights).map(|(s, w)| (s.max(floor) * (total / f64::from(*w)).sqrt()) as f32).collect()
+}
+
+/// The weight of each channel from those of the blocks.
+fn channel_weights(shape: &Architecture, block_weights: &[f32]) -> Result<Vec<f32>, WorkshopError> {
+    if block_weights.len() != shape.taps.len() || block_weights.iter().any(|w| !w.is_finite() || *w <= 0.0) {
+        return Err(WorkshopError::BlockWeights { blocks: shape.taps.len() });
+    }
+    let widths = shape.taps.iter().map(|&t| shape.blocks[t].channels);
+    Ok(widths.zip(block_weights).flat_map(|(n, w)| std::iter::repeat_n(*w, n)).collect())
+}
+
+/// A codebook without names, fitted to random steps of the training folds.
+pub struct Grouped {
+    /// The codebook; its temperature and novelty references are set.
+    pub book: Codebook,
+    /// Mean squared distance of the fitting sample; its total variance is 1.
+    pub cost: f64,
+}
+
+/// Codebooks of several ways (K, block weights) to cluster one sample, without names.
+///
+/// # Errors
+/// As [`group`].
+pub fn sweep(
+    network: &Arc<Network>,
+    shape: &Architecture,
+    set: &PtbXl,
+    plan: &Plan,
+    ways: &[(usize, [f32; 3])],
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<Codebook>, WorkshopError> {
+    tell("reading random steps of the training folds");
+    let samples = draw_samples(network, set, plan)?;
+    let all = samples.values().flatten().copied().collect::<Vec<f32>>();
+    let mut books = Vec::new();
+    for (clusters, block_weights) in ways {
+        tell(&format!("seed {}: K {clusters} at {block_weights:?}", plan.seed));
+        let plan = Plan { clusters: *clusters, block_weights: block_weights.to_vec(), ..plan.clone() };
+        books.push(grouped(&samples, &all, shape, &plan, &|_| ())?.book);
+    }
+    Ok(books)
+}
+
+/// Draws the sample and clusters it.
+///
+/// # Errors
+/// [`WorkshopError`] if there are too few records or the block weights do not fit.
+pub fn group(
+    network: &Arc<Network>,
+    shape: &Architecture,
+    set: &PtbXl,
+    plan: &Plan,
+    tell: &dyn Fn(&str),
+) -> Result<Grouped, WorkshopError> {
+    tell("reading random steps of the training folds");
+    let samples = draw_samples(network, set, plan)?;
+    let all = samples.values().flatten().copied().collect::<Vec<f32>>();
+    grouped(&samples, &all, shape, plan, tell)
+}
+
+fn grouped(
+    samples: &Samples,
+    all: &[f32],
+    shape: &Architecture,
+    plan: &Plan,
+    tell: &dyn Fn(&str),
+) -> Result<Grouped, WorkshopError> {
+    let weights = channel_weights(shape, &plan.block_weights)?;
+    let scale = channel_scale(all, &weights);
+    let found = cluster(all, &scale, plan.clusters, plan.starts, plan.seed, |start, cost| {
+        tell(&format!("k-means start {start}: cost {cost:.4}"));
+    })?;
+    let book = nameless(&scale, &found.centroids)?;
+    let facts = CodebookFacts {
+        temperature: temperature(&book, all, weights.len()),
+        novelty_q95: novelty_references(&book, samples),
+        names: book.names.clone(),
+    };
+    Ok(Grouped { book: Codebook::new(facts, scale, found.centroids)?, cost: found.cost })
 }
 
 /// Value below which a share `q` of the values lies.
@@ -101,7 +196,7 @@ fn quantile(values: &mut [f32], q: f64) -> f32 {
 }
 
 /// Median of (second smallest - smallest d²): the temperature at which a typical step has p1/p2 = e.
-fn temperature(book: &Codebook, steps: &[f32], channels: usize) -> f32 {
+pub(super) fn temperature(book: &Codebook, steps: &[f32], channels: usize) -> f32 {
     let mut gaps = Vec::new();
     for piece in steps.chunks(5 * 1_024 * channels) {
         let some: Vec<f32> = piece.chunks_exact(channels).step_by(5).flatten().copied().collect();
@@ -137,18 +232,18 @@ pub(super) fn probability(logit: f32) -> f32 {
     1.0 / (1.0 + expf(-logit))
 }
 
-/// The threshold of each class with the best F1 on the records (12 leads).
+/// The threshold of each class with the best kappa on the records (12 leads).
 pub(super) fn thresholds(set: &PtbXl, records: &[usize], read: &[Summary]) -> Vec<f32> {
     let labelled: Vec<usize> = (0..records.len()).filter(|&i| set.labels[records[i]].has_class()).collect();
     let of_class = |class: usize| {
         let truth: Vec<bool> = labelled.iter().map(|&i| set.labels[records[i]].classes[class]).collect();
         let scores: Vec<f32> = labelled.iter().map(|&i| probability(read[i].logits[class])).collect();
-        best_f1_threshold(&truth, &scores)
+        best_kappa_threshold(&truth, &scores)
     };
     (0..set.labels.first().map_or(0, |l| l.classes.len())).map(of_class).collect()
 }
 
-/// One logistic regression a class on cluster proportions, for the network's own decisions, over twelve leads and one
+/// One logistic regression a class on mean soft assignments, for the network's own decisions, over twelve leads and one
 /// drawn lead set for each record: the surrogate has to serve whatever the bed shows.
 fn with_surrogate(
     book: Codebook,
@@ -170,7 +265,7 @@ fn with_surrogate(
         drawn,
         |record, steps| summarise(&bundle.codebook, drawn(record), &steps),
     )?);
-    let rows: Vec<&[f32]> = read.iter().map(|s| s.proportion.as_slice()).collect();
+    let rows: Vec<&[f32]> = read.iter().map(|s| s.soft.as_slice()).collect();
     let classes = cut.len();
     let (mut weights, mut bias) = (vec![0.0; book.clusters * classes], vec![0.0; classes]);
     for class in 0..classes {
@@ -181,7 +276,7 @@ fn with_surrogate(
         }
         bias[class] = fit.intercept as f32;
     }
-    Ok(book.with_surrogate(weights, bias))
+    Ok(book.with_surrogate(Surrogate { soft: true, weights, bias }))
 }
 
 /// What was fitted; the caller writes it with the card.
@@ -207,41 +302,26 @@ pub fn fit(
     tell: &dyn Fn(&str),
 ) -> Result<Fitted, WorkshopError> {
     let network = Arc::new(Network::new(shape.clone(), weights)?);
-    let channels = shape.tap_channels();
-    tell("reading random steps of the training folds");
-    let samples = draw_samples(&network, set, plan)?;
-    let all = samples.values().flatten().copied().collect::<Vec<f32>>();
-    let scale = channel_scale(&all, channels);
-    let found = cluster(&all, &scale, plan.clusters, plan.starts, plan.seed, |start, round, cost| {
-        tell(&format!("k-means start {start} round {round}: cost {cost:.4}"));
-    })?;
-    let book = nameless(&scale, &found.centroids)?;
-    let facts = CodebookFacts {
-        temperature: temperature(&book, &all, channels),
-        novelty_q95: novelty_references(&book, &samples),
-        names: book.names.clone(),
-    };
-    drop(all);
-    let rebuild = |facts: CodebookFacts| Codebook::new(facts, scale.clone(), found.centroids.clone());
-    let bundle_of = |facts: &CodebookFacts, book: Codebook| -> Result<Arc<Bundle>, WorkshopError> {
-        let manifest = Manifest::for_network(shape.clone(), facts.clone());
-        Ok(Arc::new(Bundle::from_parts(manifest, weights.clone(), book, network.clone())))
+    let Grouped { book, cost } = group(&network, shape, set, plan, tell)?;
+    let bundle_of = |book: Codebook| {
+        let manifest = Manifest::for_network(shape.clone(), book.facts.clone());
+        Arc::new(Bundle::from_parts(manifest, weights.clone(), book, network.clone()))
     };
     tell("naming clusters by LUDB");
-    let unnamed = bundle_of(&facts, rebuild(facts.clone())?)?;
+    let unnamed = bundle_of(book.clone());
     let counts = count_waves(&unnamed, ludb)?;
-    let facts = CodebookFacts { names: counts.iter().map(name).collect(), ..facts };
+    let book = book.with_names(counts.iter().map(name).collect());
     tell("choosing thresholds");
     let chosen = set.in_folds(&[plan.choose_fold]);
     let read = summaries(&unnamed, &chosen, |r| set.signal(r), LEAD_SETS[0].1)?;
     let cut = thresholds(set, &chosen, &read);
     tell("fitting the surrogate");
-    let codebook = with_surrogate(rebuild(facts.clone())?, &unnamed, set, plan, &cut)?;
+    let codebook = with_surrogate(book, &unnamed, set, plan, &cut)?;
     let manifest = Manifest {
         name: plan.name.clone(),
         training: plan.training.clone(),
         thresholds: cut,
-        ..Manifest::for_network(shape.clone(), facts)
+        ..Manifest::for_network(shape.clone(), codebook.facts.clone())
     };
-    Ok(Fitted { manifest, codebook, cost: found.cost })
+    Ok(Fitted { manifest, codebook, cost })
 }

@@ -10,12 +10,23 @@ use rayon::prelude::*;
 
 /// Steps that the first centroids are drawn from.
 const START_STEPS: usize = 20_000;
-/// Rounds at most.
-const ROUNDS: usize = 60;
-/// Relative change of the cost that ends the rounds.
-const SETTLED: f64 = 1e-5;
+/// A start first runs on one step in so many, until its cost changes by less than a share; then the best of them go on
+/// with all steps. Many starts on few steps find the same optimum from other samples and seeds; few starts on all do not.
+const THINNED: usize = 5;
+const SHORT: Until = Until { rounds: 40, settled: 1e-4 };
+/// Starts that go on, and how far.
+const FINALISTS: usize = 3;
+const LONG: Until = Until { rounds: 150, settled: 1e-6 };
 /// Rows of one parallel piece.
 const PIECE: usize = 2_048;
+
+/// Where rounds end.
+#[derive(Clone, Copy)]
+struct Until {
+    rounds: usize,
+    /// Relative change of the cost.
+    settled: f64,
+}
 
 /// Centroids in scaled space and their mean squared distance.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +112,33 @@ fn round(steps: &[f32], scale: &[f32], book: &Codebook) -> Round {
     all
 }
 
-/// Clusters steps `[step, channel]`; the best of `starts` starts. `tell` hears each round's cost.
+/// Lloyd's rounds from given centroids.
+fn lloyd(
+    steps: &[f32],
+    scale: &[f32],
+    mut centroids: Vec<f32>,
+    until: Until,
+) -> Result<Clustering, WorkshopError> {
+    let channels = scale.len();
+    let mut cost = f64::INFINITY;
+    for _ in 0..until.rounds {
+        let next = round(steps, scale, &nameless(scale, &centroids)?);
+        let settled = cost - next.cost < until.settled * next.cost;
+        cost = next.cost;
+        if settled {
+            break;
+        }
+        for (k, count) in next.counts.iter().enumerate().filter(|(_, c)| **c > 0) {
+            let own = k * channels..(k + 1) * channels;
+            for (c, sum) in centroids[own.clone()].iter_mut().zip(&next.sums[own]) {
+                *c = (sum / *count as f64) as f32;
+            }
+        }
+    }
+    Ok(Clustering { centroids, cost })
+}
+
+/// Clusters steps `[step, channel]`; the best of `starts` starts. `tell` hears each start's cost.
 ///
 /// # Errors
 /// [`WorkshopError`] if there are fewer steps than clusters.
@@ -111,34 +148,28 @@ pub fn cluster(
     clusters: usize,
     starts: u64,
     seed: u64,
-    tell: impl Fn(u64, usize, f64),
+    tell: impl Fn(u64, f64),
 ) -> Result<Clustering, WorkshopError> {
     let channels = scale.len();
-    if steps.len() / channels < clusters {
-        return Err(WorkshopError::TooFew { need: clusters, have: steps.len() / channels });
+    if steps.len() / channels < THINNED * clusters {
+        return Err(WorkshopError::TooFew { need: THINNED * clusters, have: steps.len() / channels });
     }
-    let mut best: Option<Clustering> = None;
-    for start in 0..starts {
+    let thinned: Vec<f32> = steps.chunks_exact(channels).step_by(THINNED).flatten().copied().collect();
+    let mut short = Vec::new();
+    for start in 0..starts.max(1) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(start));
-        let mut centroids = first_centroids(steps, scale, clusters, &mut rng);
-        let mut cost = f64::INFINITY;
-        for r in 0..ROUNDS {
-            let next = round(steps, scale, &nameless(scale, &centroids)?);
-            tell(start, r, next.cost);
-            let settled = cost - next.cost < SETTLED * next.cost;
-            cost = next.cost;
-            if settled {
-                break;
-            }
-            for (k, count) in next.counts.iter().enumerate().filter(|(_, c)| **c > 0) {
-                let own = k * channels..(k + 1) * channels;
-                for (c, sum) in centroids[own.clone()].iter_mut().zip(&next.sums[own]) {
-                    *c = (sum / *count as f64) as f32;
-                }
-            }
-        }
-        if best.as_ref().is_none_or(|b| cost < b.cost) {
-            best = Some(Clustering { centroids, cost });
+        let first = first_centroids(&thinned, scale, clusters, &mut rng);
+        let found = lloyd(&thinned, scale, first, SHORT)?;
+        tell(start, found.cost);
+        short.push(found);
+    }
+    short.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    let mut best: Option<Clustering> = None;
+    for (rank, found) in short.into_iter().take(FINALISTS).enumerate() {
+        let long = lloyd(steps, scale, found.centroids, LONG)?;
+        tell(starts + rank as u64, long.cost);
+        if best.as_ref().is_none_or(|b| long.cost < b.cost) {
+            best = Some(long);
         }
     }
     best.ok_or(WorkshopError::TooFew { need: 1, have: 0 })
@@ -154,7 +185,7 @@ mod tests {
         let centres = [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]];
         let steps: Vec<f32> =
             (0..3_000).flat_map(|i| centres[i % 3].map(|c: f32| c + rng.random_range(-1.0..1.0))).collect();
-        let found = cluster(&steps, &[1.0, 1.0], 3, 2, 7, |_, _, _| ()).expect("enough steps");
+        let found = cluster(&steps, &[1.0, 1.0], 3, 4, 7, |_, _| ()).expect("enough steps");
         for centre in centres {
             let near = found
                 .centroids

@@ -3,19 +3,23 @@
 //! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
 //! bundles and reports. Signals go through the very pipeline that runs live.
 //! What it never does: sockets, clocks, anything a running ward needs.
-//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`prove`]; called by `cli` only.
+//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`]; called by `cli` only.
 
+mod baselines;
 mod batch;
 pub mod dataset;
 pub mod evaluate;
 pub mod explain;
 pub mod fit_clusters;
+pub mod folds;
 mod kmeans;
 mod leads;
 mod logistic;
 mod metrics;
+mod mislabel;
 mod naming;
 mod optimise;
+mod partitions;
 pub mod prove;
 mod reading;
 pub mod train;
@@ -52,6 +56,15 @@ pub enum WorkshopError {
     /// The loss is no longer a number.
     #[error("the loss is not finite after {0} steps; start again with another seed")]
     Diverged(u64),
+    /// Weights of blocks that the network does not have.
+    #[error("{blocks} block weights are needed, positive numbers, one for each tapped block")]
+    BlockWeights {
+        /// Tapped blocks.
+        blocks: usize,
+    },
+    /// A fold without weights.
+    #[error("{}: no trained weights; train the fold first", .0.display())]
+    Untrained(PathBuf),
     /// A drawing.
     #[error(transparent)]
     Strip(#[from] crate::strip::StripError),

@@ -12,6 +12,10 @@ pub struct Summary {
     pub logits: Vec<f32>,
     /// Share of steps by nearest cluster `[cluster]`.
     pub proportion: Vec<f32>,
+    /// Mean soft assignment `[cluster]`.
+    pub soft: Vec<f32>,
+    /// Mean activations `[channel]`.
+    pub pooled: Vec<f32>,
     /// Mean entropy.
     pub entropy: f32,
     /// Mean novelty.
@@ -58,21 +62,30 @@ pub fn for_records<'a, T: Send>(
     records.par_iter().map_init(|| LiveEngine::new(network.clone()), run).collect()
 }
 
-/// Means and shares of a record's steps.
+/// Mean of rows of `width` numbers.
 #[must_use]
-pub fn summarise(codebook: &Codebook, mask: LeadMask, steps: &Steps) -> Summary {
-    let classes = steps.logits.len() / steps.count.max(1);
-    let (n, assigned) = (steps.count.max(1) as f32, codebook.assign(&steps.taps, mask));
-    let mut summary = Summary {
-        logits: vec![0.0; classes],
-        proportion: vec![0.0; codebook.clusters],
-        ..Summary::default()
-    };
-    for row in steps.logits.chunks_exact(classes.max(1)) {
-        for (sum, v) in summary.logits.iter_mut().zip(row) {
+pub fn mean_row(rows: &[f32], width: usize) -> Vec<f32> {
+    let (mut mean, n) = (vec![0.0; width], (rows.len() / width.max(1)).max(1) as f32);
+    for row in rows.chunks_exact(width.max(1)) {
+        for (sum, v) in mean.iter_mut().zip(row) {
             *sum += v / n;
         }
     }
+    mean
+}
+
+/// Means and shares of a record's steps.
+#[must_use]
+pub fn summarise(codebook: &Codebook, mask: LeadMask, steps: &Steps) -> Summary {
+    let (n, assigned) = (steps.count.max(1), codebook.assign(&steps.taps, mask));
+    let mut summary = Summary {
+        logits: mean_row(&steps.logits, steps.logits.len() / n),
+        proportion: vec![0.0; codebook.clusters],
+        soft: mean_row(&assigned.assignment, codebook.clusters),
+        pooled: mean_row(&steps.taps, steps.taps.len() / n),
+        ..Summary::default()
+    };
+    let n = n as f32;
     for k in &assigned.cluster {
         summary.proportion[usize::from(*k)] += 1.0 / n;
     }

@@ -37,6 +37,7 @@ pub const ROOMS: &[Room] = &[
             "candle_core",
             "candle_nn",
             "safetensors",
+            "half",
             "ndarray",
             "prost",
             "rayon",

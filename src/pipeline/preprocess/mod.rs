@@ -3,15 +3,17 @@
 //! What it does: brings any rate to 100 Hz, derives limb leads, filters, clips and scales, in a fixed order of
 //! operations, so that any cut into calls gives equal bits.
 //! What it never does: judge the signal (that is `quality`), look at more than one bed.
-//! Door: [`condition_100hz`] for whole recordings (training), [`Conditioner`] and `Resampler` for streams.
+//! Door: [`condition_100hz`] and [`prepare_whole`] for whole recordings, [`Conditioner`] and `Resampler` for streams.
 //! Who calls it: `analyse`, and `workshop` for training.
 
 mod condition;
 pub(super) mod leads;
 pub(super) mod quality;
 pub(super) mod resample;
+mod whole;
 
 pub use condition::{Conditioner, condition_100hz};
+pub use whole::{prepare_whole, resample_100hz};
 
 /// Largest factor of the polyphase resampler: rates whose ratio to 100 Hz needs more are refused.
 const FACTOR_MAX: u64 = 20_000;

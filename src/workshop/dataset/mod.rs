@@ -1,10 +1,12 @@
 //! Recordings as labelled sets.
 
-mod ludb;
+mod annotated;
 mod ptbxl;
+mod waves;
 
-pub use ludb::{Annotated, Wave, read_ludb};
+pub use annotated::{Annotated, read_ludb, read_qtdb};
 pub use ptbxl::{CLASSES, LENGTH, Labels, PtbXl};
+pub use waves::Wave;
 
 use std::path::PathBuf;
 

@@ -26,6 +26,8 @@ pub struct Labels {
     pub fold: u8,
     /// One flag per superclass; all false where the record has none.
     pub classes: [bool; 5],
+    /// Age in years; unknown where the table has none, and above 89, which is coded 300.
+    pub age: Option<f32>,
     /// Auxiliary statements that hold, as indices into [`PtbXl::statements`].
     pub statements: Vec<usize>,
 }
@@ -66,6 +68,8 @@ fn read_table(folder: &Path) -> Result<Vec<Row>, DatasetError> {
     let (id, patient, fold) = (column("ecg_id")?, column("patient_id")?, column("strat_fold")?);
     let file = column("filename_lr")?;
     let classes = CLASSES.map(column);
+    // An age is wanted by the age task only.
+    let age = header.iter().position(|h| h == "age");
     let kinds = ["subclass", "form", "rhythm"].map(|kind| (kind, column(kind)));
     let mut rows = Vec::new();
     for (line, record) in reader.records().enumerate() {
@@ -91,6 +95,9 @@ fn read_table(folder: &Path) -> Result<Vec<Row>, DatasetError> {
             ecg_id: number(id)?,
             patient_id: number(patient)?,
             fold: number(fold)? as u8,
+            age: age
+                .and_then(|at| record.get(at)?.parse::<f32>().ok())
+                .filter(|years| (0.0..=89.0).contains(years)),
             classes: flags,
             statements: Vec::new(),
         };

@@ -42,6 +42,8 @@ fn novelty_table(bundle: &Bundle) -> String {
 #[must_use]
 pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])]) -> String {
     let percent = |v: f64| format!("{:.1} %", v * 100.0);
+    let [forest, surrogate, majority] =
+        ["forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
     let mut hashes = String::new();
     for (name, bytes) in files {
         let _ = writeln!(hashes, "- `{name}`: `{}`", sha256_hex(bytes));
@@ -58,17 +60,17 @@ pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])]) -> Stri
         ("{novelty}", novelty_table(bundle)),
         ("{k}", figures.clusters.to_string()),
         ("{temperature}", format!("{:.4}", bundle.codebook.facts.temperature)),
-        ("{forest_agreement}", percent(figures.forest_agreement)),
-        ("{kappa}", format!("{:.3}", figures.kappa)),
-        ("{exact}", percent(figures.forest_exact)),
-        ("{surrogate_agreement}", percent(figures.surrogate_agreement)),
-        ("{surrogate_kappa}", format!("{:.3}", figures.surrogate_kappa)),
-        ("{majority}", percent(figures.majority_agreement)),
-        ("{accuracy}", percent(figures.accuracy)),
-        ("{forest_accuracy}", percent(figures.forest_accuracy)),
-        ("{forest_auroc}", format!("{:.4}", figures.forest_auroc_macro)),
-        ("{auroc_hard}", format!("{:.4}", figures.auroc_hard)),
-        ("{forest_auroc_hard}", format!("{:.4}", figures.forest_auroc_hard)),
+        ("{forest_agreement}", percent(forest.agreement)),
+        ("{kappa}", format!("{:.3}", forest.kappa)),
+        ("{exact}", percent(forest.exact)),
+        ("{surrogate_agreement}", percent(surrogate.agreement)),
+        ("{surrogate_kappa}", format!("{:.3}", surrogate.kappa)),
+        ("{majority}", percent(majority.agreement)),
+        ("{accuracy}", percent(figures.chosen.accuracy)),
+        ("{forest_accuracy}", percent(forest.accuracy)),
+        ("{forest_auroc}", format!("{:.4}", forest.auroc_macro)),
+        ("{auroc_hard}", format!("{:.4}", figures.chosen.auroc_hard)),
+        ("{forest_auroc_hard}", format!("{:.4}", forest.auroc_hard)),
         ("{hashes}", hashes),
     ];
     values.iter().fold(CARD.to_owned(), |text, (key, value)| text.replace(key, value.trim_end()))

@@ -1,20 +1,37 @@
 //! What a bundle is worth on records it never saw: AUROC by lead set, and whether cluster proportions alone reproduce
 //! the network's decisions.
 
+mod age;
+mod attribution;
+mod bounds;
 mod card;
+mod choice;
+mod entropy;
+mod flips;
+mod follow;
 mod forest;
+mod interval;
+mod landmarks;
 
+pub use age::{AgeFigures, Aged, age_figures, age_of_fold};
+pub use attribution::{METHODS, Method, attribution};
 pub use card::card;
-pub use forest::pieces;
+pub use choice::{Candidate, choose};
+pub use entropy::{ClassEntropy, Dose, Errors, by_class, errors, noise_response};
+pub use flips::{Flips, flips};
+pub use follow::Followed;
+pub use interval::{Interval, OverFolds};
+pub use landmarks::{Landmarks, landmarks};
 
 use super::WorkshopError;
 use super::dataset::PtbXl;
 use super::fit_clusters::probability;
 use super::leads::LEAD_SETS;
-use super::metrics::{agreement, auroc, kappa};
+use super::metrics::{agreement, auroc, macro_auroc, mean};
 use super::reading::{Summary, summaries};
 use crate::model::Bundle;
-use forest::forest;
+use bounds::Baseline;
+use follow::{Against, Rows, hard};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,100 +46,245 @@ pub struct LeadSetFigures {
     pub entropy_mean: f64,
 }
 
+/// What one rule of thresholds makes of the network and of those that follow it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Share of right labels: the network.
+    pub accuracy: f64,
+    /// Macro AUROC of the network's 0/1 decisions, never to be compared with one from scores.
+    pub auroc_hard: f64,
+    /// Followers by name: `forest` and `logistic` on hard proportions, `forest_soft` and `logistic_soft` on mean soft
+    /// assignments, `surrogate` (in the bundle), `majority`; with bounds `pooled_forest`, `pooled_logistic` on mean
+    /// activations above, `random_forest`, `random_pooled_logistic` of an untrained network and `raw_forest` of the raw
+    /// signal's clusters below.
+    pub followers: BTreeMap<String, Followed>,
+}
+
 /// Everything that `evaluate --json` writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// The bundle's id.
     pub model: String,
-    /// The fold judged, and its records with a superclass.
+    /// The fold judged.
     pub fold: u8,
-    /// Records judged.
+    /// Records judged: those of the fold with a superclass.
     pub records: usize,
+    /// Clusters.
+    pub clusters: usize,
+    /// The bundle's thresholds.
+    pub thresholds: Vec<f32>,
     /// Macro AUROC from scores, 12 leads.
     pub auroc_macro: f64,
     /// Every lead set.
     pub leads: BTreeMap<String, LeadSetFigures>,
-    /// Clusters.
-    pub clusters: usize,
-    /// Share of labels where the forest on cluster proportions says what the network says.
-    pub forest_agreement: f64,
-    /// The same beyond chance, over all labels.
-    pub kappa: f64,
-    /// Share of records where all labels agree.
-    pub forest_exact: f64,
-    /// The surrogate in the bundle (logistic regression), as `forest_agreement` and `kappa`.
-    pub surrogate_agreement: f64,
-    /// As `kappa`.
-    pub surrogate_kappa: f64,
-    /// Agreement of always saying the network's most frequent decision: the floor.
-    pub majority_agreement: f64,
-    /// Share of right labels: the network.
-    pub accuracy: f64,
-    /// Share of right labels: the forest.
-    pub forest_accuracy: f64,
-    /// Macro AUROC of the forest's scores against the truth.
-    pub forest_auroc_macro: f64,
-    /// Macro AUROC of 0/1 decisions, never to be compared with one from scores: the network.
-    pub auroc_hard: f64,
-    /// The same: the forest.
-    pub forest_auroc_hard: f64,
+    /// By the bundle's thresholds, chosen on the fold for choices.
+    pub chosen: Decided,
+    /// By thresholds of 0.5.
+    pub half: Decided,
 }
 
-/// Columns `[class][record]` of labelled records.
-struct Columns {
-    truth: Vec<Vec<bool>>,
-    scores: Vec<Vec<f32>>,
-    decided: Vec<Vec<bool>>,
+/// What was said of each record: everything that intervals and later tests need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Records {
+    /// Number in the database.
+    pub ecg_id: Vec<u32>,
+    /// The patient, over whom intervals are drawn.
+    pub patient_id: Vec<u32>,
+    /// The classes that hold, as digits 0 and 1 in the bundle's order.
+    pub truth: Vec<String>,
+    /// Probability by the network `[class][record]`, four digits.
+    pub network: Vec<Vec<f32>>,
+    /// Probability by the forest that the network says yes `[class][record]`.
+    pub forest: Vec<Vec<f32>>,
+    /// Mean entropy.
+    pub entropy: Vec<f32>,
+    /// Mean novelty.
+    pub novelty: Vec<f32>,
 }
 
-fn columns(bundle: &Bundle, set: &PtbXl, records: &[usize], read: &[Summary]) -> Columns {
-    let classes = bundle.manifest.classes.len();
-    let column = |class: usize| read.iter().map(|s| probability(s.logits[class])).collect::<Vec<f32>>();
-    let scores: Vec<Vec<f32>> = (0..classes).map(column).collect();
-    let decide = |(scores, cut): (&Vec<f32>, &f32)| scores.iter().map(|p| p >= cut).collect();
-    Columns {
-        truth: (0..classes).map(|c| records.iter().map(|&r| set.labels[r].classes[c]).collect()).collect(),
-        decided: scores.iter().zip(&bundle.manifest.thresholds).map(decide).collect(),
-        scores,
+/// One fold, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Its figures.
+    pub figures: Figures,
+    /// Record by record.
+    pub records: Records,
+}
+
+/// Four digits are enough for any figure drawn from a score, and keep the files small.
+fn rounded(values: impl IntoIterator<Item = f32>) -> Vec<f32> {
+    values.into_iter().map(|v| (v * 1e4).round() / 1e4).collect()
+}
+
+fn records(set: &PtbXl, test: &[usize], read: &[Summary], network: &Columns, forest: &[Vec<f32>]) -> Records {
+    let digits = |r: &usize| set.labels[*r].classes.map(|c| if c { '1' } else { '0' }).iter().collect();
+    let all = |columns: &[Vec<f32>]| columns.iter().map(|c| rounded(c.iter().copied())).collect();
+    Records {
+        ecg_id: test.iter().map(|&r| set.labels[r].ecg_id).collect(),
+        patient_id: test.iter().map(|&r| set.labels[r].patient_id).collect(),
+        truth: test.iter().map(digits).collect(),
+        network: all(&network.scores),
+        forest: all(forest),
+        entropy: rounded(read.iter().map(|s| s.entropy)),
+        novelty: rounded(read.iter().map(|s| s.novelty)),
     }
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (n, sum) = values.fold((0u32, 0.0), |(n, s), v| (n + 1, s + v));
-    sum / f64::from(n.max(1))
+/// Columns `[class][record]`.
+struct Columns {
+    truth: Vec<Vec<bool>>,
+    scores: Vec<Vec<f32>>,
 }
 
-fn macro_auroc(truth: &[Vec<bool>], scores: &[Vec<f32>]) -> f64 {
-    mean(truth.iter().zip(scores).filter_map(|(t, s)| auroc(t, s)))
+impl Columns {
+    fn of(set: &PtbXl, records: &[usize], read: &[Summary], classes: usize) -> Self {
+        let column = |class: usize| read.iter().map(|s| probability(s.logits[class])).collect();
+        let truth = |class: usize| records.iter().map(|&r| set.labels[r].classes[class]).collect();
+        Self { truth: (0..classes).map(truth).collect(), scores: (0..classes).map(column).collect() }
+    }
+
+    fn decided(&self, thresholds: &[f32]) -> Vec<Vec<bool>> {
+        let decide = |(scores, cut): (&Vec<f32>, &f32)| scores.iter().map(|p| p >= cut).collect();
+        self.scores.iter().zip(thresholds).map(decide).collect()
+    }
 }
 
-fn hard(decided: &[Vec<bool>]) -> Vec<Vec<f32>> {
-    decided.iter().map(|d| d.iter().map(|v| f32::from(u8::from(*v))).collect()).collect()
+/// One fold under judgement.
+struct Trial<'a> {
+    bundle: &'a Bundle,
+    set: &'a PtbXl,
+    /// Labelled records of the training folds, of the fold judged, and what the network says of them.
+    train: Vec<usize>,
+    test: Vec<usize>,
+    learnt: Vec<Summary>,
+    read: Vec<Summary>,
+    tell: &'a (dyn Fn(&str) + Sync),
 }
 
+type Scores = Vec<Vec<f32>>;
+
+impl Trial<'_> {
+    fn rows<'s>(
+        old: &'s [Summary],
+        new: &'s [Summary],
+        feature: impl Fn(&'s Summary) -> &'s [f32],
+    ) -> Rows<'s> {
+        Rows { old: old.iter().map(&feature).collect(), new: new.iter().map(&feature).collect() }
+    }
+
+    fn surrogate(&self) -> Scores {
+        let mut scores = vec![Vec::new(); self.bundle.manifest.classes.len()];
+        for summary in &self.read {
+            let said = self.bundle.codebook.surrogate(&summary.proportion, &summary.soft);
+            for (column, p) in scores.iter_mut().zip(said) {
+                column.push(p);
+            }
+        }
+        scores
+    }
+
+    /// Followers on the trained network's clusters; also the forest's scores.
+    fn followers(
+        &self,
+        decided: &[Vec<bool>],
+        soft: bool,
+    ) -> Result<BTreeMap<String, Scores>, WorkshopError> {
+        let mut all = BTreeMap::new();
+        (self.tell)("forest and logistic regression on cluster proportions");
+        let rows = Self::rows(&self.learnt, &self.read, |s| &s.proportion);
+        all.insert("forest".into(), rows.by_forest(decided, || (self.tell)(""))?);
+        all.insert("logistic".into(), rows.by_logistic(decided));
+        if soft {
+            let rows = Self::rows(&self.learnt, &self.read, |s| &s.soft);
+            all.insert("forest_soft".into(), rows.by_forest(decided, || (self.tell)(""))?);
+            all.insert("logistic_soft".into(), rows.by_logistic(decided));
+            all.insert("surrogate".into(), self.surrogate());
+        }
+        Ok(all)
+    }
+
+    /// The bounds above and below.
+    fn bounds(&self, decided: &[Vec<bool>], folds: &[u8]) -> Result<BTreeMap<String, Scores>, WorkshopError> {
+        let mut all = BTreeMap::new();
+        let tell = || (self.tell)("");
+        (self.tell)("bounds: mean activations");
+        let rows = Self::rows(&self.learnt, &self.read, |s| &s.pooled);
+        all.insert("pooled_logistic".into(), rows.by_logistic(decided));
+        let baseline = Baseline {
+            set: self.set,
+            train_folds: folds,
+            mask: LEAD_SETS[0].1,
+            clusters: self.bundle.codebook.clusters,
+        };
+        (self.tell)("bounds: a network that never learnt");
+        let random = baseline.random(self.bundle)?;
+        let (old, new) = (baseline.read(&random, &self.train)?, baseline.read(&random, &self.test)?);
+        let rows = Self::rows(&old, &new, |s| &s.proportion);
+        all.insert("random_forest".into(), rows.by_forest(decided, tell)?);
+        all.insert(
+            "random_pooled_logistic".into(),
+            Self::rows(&old, &new, |s| &s.pooled).by_logistic(decided),
+        );
+        (self.tell)("bounds: the raw signal");
+        let book = baseline.raw()?;
+        let (old, new) = (baseline.read_raw(&book, &self.train), baseline.read_raw(&book, &self.test));
+        all.insert("raw_forest".into(), Self::rows(&old, &new, |s| &s.proportion).by_forest(decided, tell)?);
+        Ok(all)
+    }
+}
+
+fn decided_figures(network: &[Vec<bool>], truth: &[Vec<bool>], said: &BTreeMap<String, Scores>) -> Decided {
+    let against = Against { decided: network, truth };
+    let mut followers: BTreeMap<String, Followed> =
+        said.iter().map(|(name, scores)| (name.clone(), Followed::of(scores, against))).collect();
+    followers.insert("majority".into(), Followed::majority(against));
+    Decided {
+        accuracy: agreement(&network.concat(), &truth.concat()),
+        auroc_hard: macro_auroc(truth, &hard(network)),
+        followers,
+    }
+}
+
+/// Records of folds that have a superclass.
 fn labelled(set: &PtbXl, folds: &[u8]) -> Vec<usize> {
     set.in_folds(folds).into_iter().filter(|&r| set.labels[r].has_class()).collect()
 }
 
-/// How one labelling follows another.
-struct Fidelity {
-    agreement: f64,
-    kappa: f64,
-    exact: f64,
+/// How often `tell` hears an empty line: a piece of a forest is grown.
+#[must_use]
+pub fn pieces(classes: usize, bounds: bool) -> u64 {
+    forest::pieces(classes) * if bounds { 5 } else { 3 }
 }
 
-fn fidelity(said: &[Vec<bool>], network: &[Vec<bool>]) -> Fidelity {
-    let (a, b) = (said.concat(), network.concat());
-    let records = network.first().map_or(0, Vec::len);
-    let same = |i: usize| said.iter().zip(network).all(|(s, n)| s[i] == n[i]);
-    Fidelity {
-        agreement: agreement(&a, &b),
-        kappa: kappa(&a, &b),
-        exact: (0..records).filter(|&i| same(i)).count() as f64 / records.max(1) as f64,
+/// AUROC by lead set, and the summaries with twelve leads.
+fn by_leads(
+    bundle: &Bundle,
+    set: &PtbXl,
+    test: &[usize],
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<(BTreeMap<String, LeadSetFigures>, Vec<Summary>), WorkshopError> {
+    let (mut leads, mut twelve) = (BTreeMap::new(), Vec::new());
+    let names = &bundle.manifest.classes;
+    for (name, mask) in LEAD_SETS {
+        tell(&format!("leads {name}"));
+        let read = summaries(bundle, test, |r| set.signal(r), mask)?;
+        let c = Columns::of(set, test, &read, names.len());
+        let by_class = names.iter().zip(c.truth.iter().zip(&c.scores));
+        let figures = LeadSetFigures {
+            auroc_macro: macro_auroc(&c.truth, &c.scores),
+            auroc: by_class.filter_map(|(n, (t, s))| Some((n.clone(), auroc(t, s)?))).collect(),
+            entropy_mean: mean(read.iter().map(|s| f64::from(s.entropy))),
+        };
+        leads.insert(name.to_owned(), figures);
+        if mask == LEAD_SETS[0].1 {
+            twelve = read;
+        }
     }
+    Ok((leads, twelve))
 }
 
-/// Judges a bundle on one fold; the forest learns from the network's own decisions on `train_folds`.
+/// Judges a bundle on one fold; followers learn from the network's own decisions on `train_folds`. With `bounds` the
+/// followers that bound the claim from above and below are judged too.
 ///
 /// # Errors
 /// [`WorkshopError`] if a fold is empty or the engine fails.
@@ -131,64 +293,37 @@ pub fn evaluate(
     set: &PtbXl,
     train_folds: &[u8],
     fold: u8,
+    bounds: bool,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<Figures, WorkshopError> {
+) -> Result<Judged, WorkshopError> {
     let (train, test) = (labelled(set, train_folds), labelled(set, &[fold]));
     if train.len() < 50 || test.len() < 20 {
         return Err(WorkshopError::TooFew { need: 50, have: train.len().min(test.len()) });
     }
-    let signal = |r: usize| set.signal(r);
-    let mut leads = BTreeMap::new();
-    let mut twelve = Vec::new();
-    for (name, mask) in LEAD_SETS {
-        tell(&format!("fold {fold}, leads {name}"));
-        let read = summaries(bundle, &test, signal, mask)?;
-        let c = columns(bundle, set, &test, &read);
-        let by_class = bundle.manifest.classes.iter().zip(c.truth.iter().zip(&c.scores));
-        let figures = LeadSetFigures {
-            auroc_macro: macro_auroc(&c.truth, &c.scores),
-            auroc: by_class.filter_map(|(n, (t, s))| Some((n.clone(), auroc(t, s)?))).collect(),
-            entropy_mean: mean(read.iter().map(|s| f64::from(s.entropy))),
-        };
-        leads.insert(name.to_owned(), figures);
-        if name == "12" {
-            twelve = read;
-        }
-    }
+    let (leads, read) = by_leads(bundle, set, &test, tell)?;
     tell("the training folds' decisions");
-    let learnt = summaries(bundle, &train, signal, LEAD_SETS[0].1)?;
-    let (old, new) = (columns(bundle, set, &train, &learnt), columns(bundle, set, &test, &twelve));
-    let old_rows: Vec<&[f32]> = learnt.iter().map(|s| s.proportion.as_slice()).collect();
-    let new_rows: Vec<&[f32]> = twelve.iter().map(|s| s.proportion.as_slice()).collect();
-    tell("growing the forests");
-    let grown = forest(&old_rows, &old.decided, &new_rows, 1, || tell(""))?;
-    let halves = |p: &Vec<f32>| p.iter().map(|v| *v >= 0.5).collect::<Vec<bool>>();
-    let grown_said: Vec<Vec<bool>> = grown.iter().map(halves).collect();
-    let mut surrogate = vec![Vec::new(); bundle.manifest.classes.len()];
-    for row in &new_rows {
-        for (column, p) in surrogate.iter_mut().zip(bundle.codebook.surrogate(row)) {
-            column.push(p >= 0.5);
-        }
+    let learnt = summaries(bundle, &train, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let classes = bundle.manifest.classes.len();
+    let (old, new) = (Columns::of(set, &train, &learnt, classes), Columns::of(set, &test, &read, classes));
+    let trial = Trial { bundle, set, train, test, learnt, read, tell };
+    let cut = &bundle.manifest.thresholds;
+    let mut said = trial.followers(&old.decided(cut), true)?;
+    let grown = said["forest"].clone();
+    if bounds {
+        said.extend(trial.bounds(&old.decided(cut), train_folds)?);
     }
-    let (forest_f, surrogate_f) = (fidelity(&grown_said, &new.decided), fidelity(&surrogate, &new.decided));
-    let share = |d: &Vec<bool>| d.iter().filter(|v| **v).count() as f64 / d.len().max(1) as f64;
-    Ok(Figures {
+    let half = vec![0.5; classes];
+    let said_half = trial.followers(&old.decided(&half), false)?;
+    let figures = Figures {
         model: bundle.id.clone(),
         fold,
-        records: test.len(),
+        records: trial.test.len(),
+        clusters: bundle.codebook.clusters,
+        thresholds: cut.clone(),
         auroc_macro: leads["12"].auroc_macro,
         leads,
-        clusters: bundle.codebook.clusters,
-        forest_agreement: forest_f.agreement,
-        kappa: forest_f.kappa,
-        forest_exact: forest_f.exact,
-        surrogate_agreement: surrogate_f.agreement,
-        surrogate_kappa: surrogate_f.kappa,
-        majority_agreement: mean(new.decided.iter().map(|d| share(d).max(1.0 - share(d)))),
-        accuracy: agreement(&new.decided.concat(), &new.truth.concat()),
-        forest_accuracy: agreement(&grown_said.concat(), &new.truth.concat()),
-        forest_auroc_macro: macro_auroc(&new.truth, &grown),
-        auroc_hard: macro_auroc(&new.truth, &hard(&new.decided)),
-        forest_auroc_hard: macro_auroc(&new.truth, &hard(&grown_said)),
-    })
+        chosen: decided_figures(&new.decided(cut), &new.truth, &said),
+        half: decided_figures(&new.decided(&half), &new.truth, &said_half),
+    };
+    Ok(Judged { figures, records: records(set, &trial.test, &trial.read, &new, &grown) })
 }
