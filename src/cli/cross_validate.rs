@@ -2,10 +2,14 @@
 
 use super::Failure;
 use super::progress::{Progress, bar};
-use crate::workshop::dataset::{Annotated, PtbXl, read_ludb};
+use crate::daemon::Clock;
+use crate::model::Bundle;
+use crate::workshop;
+use crate::workshop::dataset::{Annotated, PtbXl, read_ludb, read_qtdb};
 use crate::workshop::evaluate::pieces;
-use crate::workshop::fit_clusters::BLOCK_WEIGHTS;
+use crate::workshop::fit_clusters::{self, BLOCK_WEIGHTS};
 use crate::workshop::folds::{Fold, Plan};
+use crate::workshop::report::{self, Judging, Parts, Sources};
 use std::path::{Path, PathBuf};
 
 /// How far to go.
@@ -17,6 +21,8 @@ pub(super) enum Stage {
     Fit,
     /// Figures of each fold.
     Judge,
+    /// The report.
+    Report,
 }
 
 /// Options of a cross-validation.
@@ -25,13 +31,13 @@ pub(super) enum Stage {
 pub(super) struct Args {
     /// Cross-validates over the test folds 1 to N: for fold k, fold k+1 chooses (1 after 10) and the others train.
     /// What is done already is kept; a training goes on from its last epoch.
-    #[arg(long, value_name = "N", conflicts_with_all = ["model", "json", "card"], value_parser = clap::value_parser!(u8).range(1..=10))]
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "card"], value_parser = clap::value_parser!(u8).range(1..=10))]
     pub folds: Option<u8>,
     /// Only these test folds.
     #[arg(long, requires = "folds", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=10))]
     only: Vec<u8>,
     /// Stops after this stage.
-    #[arg(long, requires = "folds", value_enum, default_value_t = Stage::Judge)]
+    #[arg(long, requires = "folds", value_enum, default_value_t = Stage::Report)]
     until: Stage,
     /// Passes over the training folds.
     #[arg(long, requires = "folds", default_value_t = 20)]
@@ -54,9 +60,13 @@ pub(super) struct Args {
     /// Folder of the report: weights and bundle of each fold, figures, `report.html`.
     #[arg(long, requires = "folds", default_value = "docs/reports/ptbxl")]
     out: PathBuf,
-    /// Folder of LUDB; by default `ludb` beside the data.
+    /// Folder that has `ludb`, `qtdb` and `nstdb`, as far as they are there; by default the one above the data.
     #[arg(long, requires = "folds")]
-    ludb: Option<PathBuf>,
+    recordings: Option<PathBuf>,
+    /// Sweeps over K and weights of blocks for the bundle's network first, and says which clusters the rule chooses
+    /// (docs/decisions.md).
+    #[arg(long, requires = "folds")]
+    choose: bool,
 }
 
 fn train(plan: &Plan, folds: &[Fold], set: &PtbXl) -> Result<(), Failure> {
@@ -84,17 +94,104 @@ fn train(plan: &Plan, folds: &[Fold], set: &PtbXl) -> Result<(), Failure> {
     Ok(())
 }
 
-fn annotated(args: &Args, data: &Path) -> Result<Vec<Annotated>, Failure> {
-    let beside = data.parent().unwrap_or(data).join("ludb");
-    let folder = args.ludb.as_ref().unwrap_or(&beside);
-    if args.ludb.is_none() && !folder.exists() {
-        eprintln!("no LUDB in {}: clusters get no names and no landmarks; see --ludb", folder.display());
-        return Ok(Vec::new());
-    }
-    Ok(read_ludb(folder)?)
+/// The annotated and noise records beside the data.
+struct Beside {
+    ludb: Vec<Annotated>,
+    qtdb: Vec<Annotated>,
+    noise: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, upto: u8, data: &Path, records: Option<usize>) -> Result<(), Failure> {
+fn beside(args: &Args, data: &Path) -> Result<Beside, Failure> {
+    let folder = args.recordings.clone().unwrap_or_else(|| data.join(".."));
+    let there = |name: &str| {
+        let path = folder.join(name);
+        if path.exists() {
+            return Some(path);
+        }
+        eprintln!("no {name} in {}: what needs it is left out; see --recordings", folder.display());
+        None
+    };
+    let (ludb, qtdb) = (there("ludb"), there("qtdb"));
+    Ok(Beside {
+        ludb: ludb.map(|p| read_ludb(&p)).transpose()?.unwrap_or_default(),
+        qtdb: qtdb.map(|p| read_qtdb(&p)).transpose()?.unwrap_or_default(),
+        noise: there("nstdb"),
+    })
+}
+
+fn choose(args: &Args, bundle: &Bundle, set: &PtbXl, ludb: &[Annotated]) -> Result<(), Failure> {
+    let plan = fit_clusters::Plan {
+        clusters: args.clusters as usize,
+        starts: args.starts,
+        block_weights: args.block_weights.clone(),
+        seed: args.seed,
+        train_folds: (1..=8).collect(),
+        choose_fold: 9,
+        name: String::new(),
+        training: String::new(),
+    };
+    let progress = bar(0, "choosing clusters");
+    let found = Parts::keep_choice(&args.out, bundle, || {
+        workshop::evaluate::choose(bundle, set, ludb, &plan, &|line| progress.say(line))
+    })?;
+    progress.finish_and_clear();
+    for c in &found {
+        println!(
+            "{} K {:>2} blocks {:?}: agreement {:.2} % (soft {:.2} %), ARI {:.3}, landmark AMI {:.3}",
+            if c.chosen { "*" } else { " " },
+            c.clusters,
+            c.block_weights,
+            c.agreement_hard * 100.0,
+            c.agreement_soft * 100.0,
+            c.ari,
+            c.ami
+        );
+    }
+    Ok(())
+}
+
+/// Fits and judges the folds that are not yet.
+fn judge(
+    args: &Args,
+    plan: &Plan,
+    folds: &[Fold],
+    set: &PtbXl,
+    ludb: &[Annotated],
+) -> Result<Vec<Judging>, Failure> {
+    let progress = bar(folds.len() as u64, "folds");
+    let mut all = Vec::new();
+    for &fold in folds {
+        let name = fold.name();
+        let bundle = plan.fit(fold, set, ludb, &|line| progress.set_message(format!("{name}: {line}")))?;
+        if args.until > Stage::Fit {
+            let forests = bar(pieces(bundle.manifest.classes.len(), true), "forests");
+            let judged = plan.judge(fold, &bundle, set, &|line| match line {
+                "" => forests.inc(1),
+                line => progress.set_message(format!("{name}: {line}")),
+            })?;
+            forests.finish_and_clear();
+            let forest = &judged.figures.chosen.followers["forest_soft"];
+            progress.say(&format!(
+                "{name}: macro AUROC {:.4}, forest agrees in {:.2} % (kappa {:.3})",
+                judged.figures.auroc_macro,
+                forest.agreement * 100.0,
+                forest.kappa
+            ));
+            all.push(Judging { fold, bundle, judged });
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(all)
+}
+
+pub(super) fn run(
+    args: &Args,
+    upto: u8,
+    bundle: &Bundle,
+    data: &Path,
+    records: Option<usize>,
+) -> Result<(), Failure> {
     let wanted = |fold: &u8| args.only.is_empty() || args.only.contains(fold);
     let folds: Vec<Fold> = (1..=upto).filter(wanted).map(Fold::of).collect();
     if folds.is_empty() {
@@ -114,28 +211,25 @@ pub(super) fn run(args: &Args, upto: u8, data: &Path, records: Option<usize>) ->
     if args.until == Stage::Train {
         return Ok(());
     }
-    let ludb = annotated(args, data)?;
-    let progress = bar(folds.len() as u64, "folds");
-    for fold in &folds {
-        let name = fold.name();
-        let bundle = plan.fit(*fold, &set, &ludb, &|line| progress.set_message(format!("{name}: {line}")))?;
-        if args.until > Stage::Fit {
-            let forests = bar(pieces(bundle.manifest.classes.len(), true), "forests");
-            let judged = plan.judge(*fold, &bundle, &set, &|line| match line {
-                "" => forests.inc(1),
-                line => progress.set_message(format!("{name}: {line}")),
-            })?;
-            forests.finish_and_clear();
-            let forest = &judged.figures.chosen.followers["forest"];
-            progress.say(&format!(
-                "{name}: macro AUROC {:.4}, forest agrees in {:.2} % (kappa {:.3})",
-                judged.figures.auroc_macro,
-                forest.agreement * 100.0,
-                forest.kappa
-            ));
-        }
-        progress.inc(1);
+    let Beside { ludb, qtdb, noise } = beside(args, data)?;
+    if args.choose {
+        choose(args, bundle, &set, &ludb)?;
     }
+    let judged = judge(args, &plan, &folds, &set, &ludb)?;
+    if args.until < Stage::Report {
+        return Ok(());
+    }
+    let progress = bar(0, "report");
+    let clock = Clock::start();
+    let sources = Sources { set: &set, ludb: &ludb, qtdb: &qtdb, noise };
+    let tell = |line: &str| {
+        if !line.is_empty() {
+            progress.set_message(line.to_owned());
+        }
+    };
+    let parts = Parts::make(&args.out, bundle, judged, &sources, &|| clock.micros(), &tell)?;
+    report::write(&args.out, &parts)?;
     progress.finish_and_clear();
+    println!("report in {}", args.out.join("report.html").display());
     Ok(())
 }

@@ -47,13 +47,13 @@ fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), F
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    if let Some(upto) = args.cross.folds {
-        return cross_validate::run(&args.cross, upto, &args.data, args.records);
-    }
     let bundle = match &args.model {
         Some(folder) => Bundle::read(folder)?,
         None => Bundle::embedded()?,
     };
+    if let Some(upto) = args.cross.folds {
+        return cross_validate::run(&args.cross, upto, &bundle, &args.data, args.records);
+    }
     let progress = bar(0, "reading records");
     let set = PtbXl::read(&args.data, args.records, &progress)?;
     let choose = if args.fold == 1 { 10 } else { args.fold - 1 };

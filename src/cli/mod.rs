@@ -6,6 +6,7 @@
 //! Door: [`main`]. Who calls it: the `wardbeat` program.
 
 mod alerts;
+mod audit;
 mod audit_log;
 mod check;
 mod completions;
@@ -79,6 +80,8 @@ enum Command {
     FitClusters(fit_clusters::Args),
     /// Judges a bundle on records it never saw.
     Evaluate(evaluate::Args),
+    /// Lists the labels of a data set that are most likely wrong.
+    Audit(audit::Args),
     /// Explains a stretch of a recording.
     Explain(explain::Args),
     /// Writes the folded network as an ONNX file.
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::FitClusters(args) => fit_clusters::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::ExportOnnx(args) => export_onnx::run(&args),
         Command::Prove(args) => prove::run(&args),

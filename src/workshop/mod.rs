@@ -5,6 +5,7 @@
 //! What it never does: sockets, clocks, anything a running ward needs.
 //! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`]; called by `cli` only.
 
+pub mod audit;
 mod baselines;
 mod batch;
 pub mod dataset;
@@ -22,6 +23,7 @@ mod optimise;
 mod partitions;
 pub mod prove;
 mod reading;
+pub mod report;
 pub mod train;
 mod validate;
 
@@ -76,6 +78,9 @@ pub enum WorkshopError {
         /// There.
         length_s: f32,
     },
+    /// A plot.
+    #[error("plot: {0}")]
+    Plot(String),
     /// A JSON file.
     #[error("JSON: {0}")]
     Json(String),

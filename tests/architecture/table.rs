@@ -89,6 +89,7 @@ pub const ROOMS: &[Room] = &[
             "rand_chacha",
             "csv",
             "indicatif",
+            "plotters",
             "smartcore",
         ],
         never_std: &["net", "thread"],

@@ -46,6 +46,8 @@ pub struct PtbXl {
     pub labels: Vec<Labels>,
     /// Names of the auxiliary statements (`subclass:AMI`, `form:PVC`, `rhythm:AFIB`, …), sorted.
     pub statements: Vec<String>,
+    /// The records' files, without extension.
+    files: Vec<PathBuf>,
     /// `[record, time, lead]`, 1,000 × 12 a record, in units of 0.25 mV after the filters.
     pub signals: Vec<f32>,
 }
@@ -154,7 +156,14 @@ impl PtbXl {
             read_signal(&row.file, to)
         })?;
         bar.finish_and_clear();
-        Ok(Self { labels: rows.into_iter().map(|r| r.labels).collect(), statements, signals })
+        let (labels, files) = rows.into_iter().map(|r| (r.labels, r.file)).unzip();
+        Ok(Self { labels, statements, files, signals })
+    }
+
+    /// A record's file, without extension.
+    #[must_use]
+    pub fn file(&self, record: usize) -> &Path {
+        &self.files[record]
     }
 
     /// Records in PTB-XL's form with noise in place of signals and labels by seed, dealt over the ten folds: enough to

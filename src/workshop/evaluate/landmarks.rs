@@ -55,6 +55,9 @@ struct Read {
 }
 
 /// Letters of a prepared record.
+///
+/// # Errors
+/// [`WorkshopError`] if the engine fails.
 pub fn letters(
     engine: &mut LiveEngine,
     book: &Codebook,

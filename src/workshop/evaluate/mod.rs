@@ -21,7 +21,7 @@ pub use entropy::{ClassEntropy, Dose, Errors, by_class, errors, noise_response};
 pub use flips::{Flips, flips};
 pub use follow::Followed;
 pub use interval::{Interval, OverFolds};
-pub use landmarks::{Landmarks, landmarks};
+pub use landmarks::{Landmarks, landmarks, letters};
 
 use super::WorkshopError;
 use super::dataset::PtbXl;
