@@ -24,6 +24,8 @@ const SAMPLE_FEWER: (usize, usize) = (680, 25);
 /// Weight of each tapped block in the distance, first to last: the first one, whose steps follow the waves of a beat most
 /// closely, counts double (docs/method.md, clusters).
 pub const BLOCK_WEIGHTS: [f32; 3] = [2.0, 1.0, 1.0];
+/// Records that the surrogate learns from, at most about so many: more change nothing.
+const SURROGATE_RECORDS: usize = 6_000;
 /// Penalty of the surrogate's standardised weights.
 const RIDGE: f64 = 1.0;
 
@@ -252,7 +254,9 @@ fn with_surrogate(
     plan: &Plan,
     cut: &[f32],
 ) -> Result<Codebook, WorkshopError> {
-    let records = set.in_folds(&plan.train_folds);
+    let all = set.in_folds(&plan.train_folds);
+    let every = all.len().div_ceil(SURROGATE_RECORDS).max(1);
+    let records: Vec<usize> = all.into_iter().step_by(every).collect();
     let mut read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
     let drawn = |record: usize| {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (record as u64) << 20);

@@ -61,9 +61,9 @@ impl<'a> Explainer<'a> {
         Ok(Self { bundle, candle, live, mask: LEAD_SETS[0].1 })
     }
 
-    fn logit(&mut self, signal: &[f32], class: usize) -> Result<f64, WorkshopError> {
-        let steps = steps_of(&mut self.live, signal, self.mask)?;
-        Ok(f64::from(mean_row(&steps.logits, CLASSES.len())[class]))
+    fn logit(&mut self, signal: &[f32], class: usize) -> f64 {
+        let steps = steps_of(&mut self.live, signal, self.mask);
+        f64::from(mean_row(&steps.logits, CLASSES.len())[class])
     }
 
     /// Sum of absolute values of each step's samples and leads.
@@ -83,7 +83,7 @@ impl<'a> Explainer<'a> {
         let classes = CLASSES.len();
         Ok(match method {
             "clusters" => {
-                let taps = steps_of(&mut self.live, signal, self.mask)?.taps;
+                let taps = steps_of(&mut self.live, signal, self.mask).taps;
                 let book = &self.bundle.codebook;
                 let assigned = book.assign(&taps, self.mask);
                 // A step alone is a window: its own assignment gives its evidence, up to the bias.
@@ -95,7 +95,7 @@ impl<'a> Explainer<'a> {
             "grad_cam" => {
                 // Head and mean are linear: the gradient with respect to the last block is the head's weights, the same
                 // at every step.
-                let taps = steps_of(&mut self.live, signal, self.mask)?.taps;
+                let taps = steps_of(&mut self.live, signal, self.mask).taps;
                 let width = self.bundle.manifest.network.features();
                 let channels = self.bundle.manifest.network.tap_channels();
                 let head = &self.bundle.weights["head.weight"].1;
@@ -130,10 +130,10 @@ impl<'a> Explainer<'a> {
     }
 
     /// Fall of the logit under deletion, and what insertion gives back, mean over the shares.
-    fn faithfulness(&mut self, map: &[f32], signal: &[f32], class: usize) -> Result<[f64; 2], WorkshopError> {
+    fn faithfulness(&mut self, map: &[f32], signal: &[f32], class: usize) -> [f64; 2] {
         let mut order: Vec<usize> = (0..map.len()).collect();
         order.sort_by(|&a, &b| map[b].total_cmp(&map[a]));
-        let (whole, empty) = (self.logit(signal, class)?, self.logit(&vec![0.0; signal.len()], class)?);
+        let (whole, empty) = (self.logit(signal, class), self.logit(&vec![0.0; signal.len()], class));
         let (mut falls, mut backs) = (Vec::new(), Vec::new());
         for share in SHARES {
             let top = &order[..(share * order.len() as f64) as usize];
@@ -143,13 +143,13 @@ impl<'a> Explainer<'a> {
                 only[own.clone()].copy_from_slice(&signal[own.clone()]);
                 without[own].fill(0.0);
             }
-            falls.push(whole - self.logit(&without, class)?);
+            falls.push(whole - self.logit(&without, class));
             let span = whole - empty;
             if span.abs() > 0.5 {
-                backs.push((self.logit(&only, class)? - empty) / span);
+                backs.push((self.logit(&only, class) - empty) / span);
             }
         }
-        Ok([mean(falls), mean(backs)])
+        [mean(falls), mean(backs)]
     }
 }
 
@@ -230,7 +230,7 @@ pub fn attribution(
             let began = micros();
             let map = own.map(method, signal, class, i as u64)?;
             ms.push((micros() - began) as f64 / 1_000.0);
-            faith.push(own.faithfulness(&map, signal, class)?);
+            faith.push(own.faithfulness(&map, signal, class));
             if let Some(other) = &mut other {
                 retrained.push(spearman(&map, &other.map(method, signal, class, 7_000 + i as u64)?));
             }

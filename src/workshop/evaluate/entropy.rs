@@ -242,7 +242,7 @@ fn dose(
             Some((noise, snr_db)) => noise.add(set.signal(record), snr_db, &mut rng),
             None => set.signal(record).to_vec(),
         };
-        Ok(summarise(&bundle.codebook, mask, &steps_of(&mut engine, &signal, mask)?))
+        Ok(summarise(&bundle.codebook, mask, &steps_of(&mut engine, &signal, mask)))
     };
     let read: Vec<Summary> = chosen.par_iter().map(read).collect::<Result<_, _>>()?;
     let c = Columns::of(set, chosen, &read, bundle.manifest.classes.len());

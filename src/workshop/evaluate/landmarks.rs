@@ -64,7 +64,7 @@ pub fn letters(
     input: &[f32],
     mask: LeadMask,
 ) -> Result<Vec<u8>, WorkshopError> {
-    Ok(book.assign(&steps_of(engine, input, mask)?.taps, mask).cluster)
+    Ok(book.assign(&steps_of(engine, input, mask).taps, mask).cluster)
 }
 
 fn shifted(letters: &[u8], record: u64) -> Vec<u8> {
