@@ -4,9 +4,11 @@
 //! it belongs to, and writes `summary.json` and `report.html` from the parts.
 //! What it never does: leave out a figure because it is bad.
 
+mod html;
 mod page;
 mod parts;
 mod plots;
+mod promises;
 mod summary;
 
 pub use parts::{Judging, Parts, Sources};

@@ -1,113 +1,15 @@
 //! `report.html`: one page, self-contained, for a cardiologist and a reviewer.
 
 use super::Parts;
+use super::html::{interval, percent, score, table};
 use super::plots::{Series, lines};
-use super::summary::{CLAIM, follower, over};
+use super::promises::promises;
+use super::summary::{follower, over};
 use crate::workshop::WorkshopError;
-use crate::workshop::evaluate::{Followed, Interval, Landmarks, METHODS, OverFolds};
+use crate::workshop::evaluate::{Followed, Landmarks, METHODS};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("page.css");
-
-/// A table from its head and rows of cells (HTML).
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let mut html = String::from("<table><tr>");
-    for cell in head {
-        let _ = write!(html, "<th>{cell}</th>");
-    }
-    html.push_str("</tr>\n");
-    for row in rows {
-        html.push_str("<tr>");
-        for cell in row {
-            let _ = write!(html, "<td>{cell}</td>");
-        }
-        html.push_str("</tr>\n");
-    }
-    html + "</table>\n"
-}
-
-fn percent(f: &OverFolds) -> String {
-    format!("{:.1} ± {:.1} %", f.mean * 100.0, f.sd * 100.0)
-}
-
-fn score(f: &OverFolds) -> String {
-    format!("{:.3} ± {:.3}", f.mean, f.sd)
-}
-
-fn interval(i: Interval) -> String {
-    format!("{:.3} ({:.3} to {:.3})", i.value, i.low, i.high)
-}
-
-/// One promise: what, the paper's figure, what to reach, ours, whether it holds.
-fn promise(what: &str, paper: &str, goal: &str, ours: String, holds: bool) -> Vec<String> {
-    let verdict = if holds { "<b class=yes>reached</b>" } else { "<b class=no>not reached</b>" };
-    vec![what.into(), paper.into(), goal.into(), ours, verdict.into()]
-}
-
-/// Promises on decisions, over the folds.
-fn decision_rows(parts: &Parts) -> Vec<Vec<String>> {
-    let claim = |of: fn(&Followed) -> f64| follower(parts, CLAIM, of);
-    let (agreement, kappa) = (claim(|f| f.agreement), claim(|f| f.kappa));
-    let (rf_right, rf_hard) = (claim(|f| f.accuracy), claim(|f| f.auroc_hard));
-    let right = over(parts, |j| j.figures.chosen.accuracy);
-    let hard = over(parts, |j| j.figures.chosen.auroc_hard);
-    let floor = follower(parts, "random_pooled_logistic", |f| f.agreement);
-    let what = "the forest agrees with the network (floor: untrained pooled features)";
-    let ours = format!("{}, kappa {} (floor {})", percent(&agreement), score(&kappa), percent(&floor));
-    let holds = agreement.mean >= 0.975 && kappa.mean >= 0.935;
-    let share = |what: &str, paper: &str, goal: f64, f: &OverFolds| {
-        promise(what, paper, &format!("{:.1} %", goal * 100.0), percent(f), f.mean >= goal)
-    };
-    vec![
-        promise(what, "94.9 ± 0.5 %", "97.5 %, kappa 0.935", ours, holds),
-        share("right labels, forest", "88.2 %", 0.884, &rf_right),
-        share("right labels, network", "88.4 %", 0.888, &right),
-        share("AUROC of 0/1 decisions, forest", "79.6 %", 0.796, &rf_hard),
-        share("AUROC of 0/1 decisions, network", "81.4 %", 0.814, &hard),
-    ]
-}
-
-/// Promises on the network's scores, fold 10.
-fn score_rows(parts: &Parts) -> Vec<Vec<String>> {
-    let lead = |name: &str| parts.shipped.figures.leads.get(name).map_or(f64::NAN, |l| l.auroc_macro);
-    let row = |what: &str, paper: &str, name: &str, goal: f64| {
-        let ours = lead(name);
-        promise(what, paper, &format!("{goal:.3}"), format!("{ours:.4}"), ours >= goal)
-    };
-    vec![
-        row("macro AUROC from scores, fold 10, twelve leads", "(0.930)", "12", 0.932),
-        row("the same, lead II alone", "", "II", 0.860),
-        row("the same, six limb leads and V1", "", "limb+V1", 0.912),
-    ]
-}
-
-/// Promises on clusters and labels.
-fn cluster_rows(parts: &Parts) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    if let Some(l) = parts.landmarks.first() {
-        let ours = format!("{}, margin {}", interval(l.ami), interval(l.margin));
-        let holds = l.ami.value >= 0.5 && l.margin.value >= 0.12;
-        let what = "clusters on waves (LUDB lead II, AMI)";
-        rows.push(promise(what, "“align”", "0.50, 0.12 above the better baseline", ours, holds));
-    }
-    if let Some(c) = parts.choice.iter().find(|c| c.chosen) {
-        let ours = format!("{:.3} (smallest {:.3})", c.ari, c.ari_min);
-        rows.push(promise("codebooks of other seeds agree (ARI)", "", "0.80", ours, c.ari >= 0.8));
-    }
-    if let Some(f) = parts.flips {
-        let ours = format!("{:.3} (confident learning {:.3})", f.precision_at_200, f.confident_learning);
-        let holds = f.precision_at_200 >= 0.95 && f.precision_at_200 >= f.confident_learning;
-        let what = "10 % of labels flipped: precision at 200";
-        rows.push(promise(what, "", "0.95, at least confident learning", ours, holds));
-    }
-    rows
-}
-
-/// The paper's results, what was to be reached, and what was.
-fn promises(parts: &Parts) -> String {
-    let rows = [decision_rows(parts), score_rows(parts), cluster_rows(parts)].concat();
-    table(&["figure", "paper", "to reach", "here", ""], &rows)
-}
 
 fn followers(parts: &Parts) -> String {
     let names = [
