@@ -25,12 +25,14 @@ fn set() -> PtbXl {
         ecg_id: i as u32,
         patient_id: i as u32,
         fold: 1,
+        age: None,
         classes: std::array::from_fn(|class| i % 5 == class),
         statements: vec![i % STATEMENTS, (i * 7 + 3) % STATEMENTS],
     };
     PtbXl {
         labels: (0..BATCH).map(labels).collect(),
         statements: (0..STATEMENTS).map(|s| format!("form:{s}")).collect(),
+        files: vec![std::path::PathBuf::new(); BATCH],
         signals: (0..BATCH).flat_map(|i| prepared(i as u64, LENGTH / 100)).collect(),
     }
 }

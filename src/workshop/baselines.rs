@@ -45,7 +45,7 @@ pub fn random_network(
         let x: Vec<f32> = chosen.iter().flat_map(|i| masked(set.signal(records[i]), &leads)).collect();
         let x = Tensor::from_vec(x, (BATCH, LENGTH, LEADS), device)?;
         net.forward(&x, &masks, &head, batch)?;
-        net.update_running(BATCH, LENGTH);
+        net.update_running(BATCH, LENGTH)?;
     }
     Ok(fold(&net.shape, &net.state()?))
 }

@@ -94,6 +94,7 @@ impl Plan {
             train_folds: fold.train(),
             choose_fold: fold.choose,
             resume: true,
+            device: None,
         }
     }
 

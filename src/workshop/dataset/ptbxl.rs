@@ -47,7 +47,7 @@ pub struct PtbXl {
     /// Names of the auxiliary statements (`subclass:AMI`, `form:PVC`, `rhythm:AFIB`, …), sorted.
     pub statements: Vec<String>,
     /// The records' files, without extension.
-    files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
     /// `[record, time, lead]`, 1,000 × 12 a record, in units of 0.25 mV after the filters.
     pub signals: Vec<f32>,
 }
@@ -177,11 +177,13 @@ impl PtbXl {
             patient_id: i as u32 + 1,
             fold: (i % 10) as u8 + 1,
             classes: std::array::from_fn(|class| class == i % CLASSES.len() || rng.random_bool(0.1)),
+            age: None,
             statements: vec![rng.random_range(0..STATEMENTS)],
         };
         Self {
             labels: (0..records).map(&mut label).collect(),
             statements: (0..STATEMENTS).map(|i| format!("form:S{i:02}")).collect(),
+            files: vec![PathBuf::new(); records],
             signals: (0..records * LENGTH * LEADS).map(|_| rng.random_range(-1.0..1.0)).collect(),
         }
     }
