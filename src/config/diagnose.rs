@@ -3,6 +3,7 @@
 use super::Plugins;
 use super::keys::{ANALYSIS, Field, Rule, SECTIONS, Section};
 use super::rules::{json, line_breaks, number, obeys, of_kind, unknown, wrong_kind};
+use super::together;
 use contract::Options;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -82,6 +83,9 @@ impl Diagnosis<'_> {
         }
         if let Some(broker) = document.get("broker").and_then(|b| b.get_ref().as_table()) {
             self.broker(broker);
+        }
+        if let Some(http) = document.get("http").and_then(|h| h.get_ref().as_table()) {
+            self.http(http);
         }
         let empty = DeTable::new();
         let base = document.get("analysis").and_then(|a| a.get_ref().as_table()).unwrap_or(&empty);
@@ -277,6 +281,15 @@ impl Diagnosis<'_> {
                 let what = format!("{} exceeds {high}, which is {}", value(low), value(high));
                 self.fault(given.span(), &format!("{place}.{low}"), what);
             }
+        }
+    }
+
+    fn http(&mut self, http: &Table<'_>) {
+        let text = |key: &str| http.get(key).and_then(|v| v.get_ref().as_str());
+        let texts = http.keys().filter_map(|k| Some((&**k.get_ref(), text(k.get_ref())?))).collect();
+        if let Some((key, what)) = together::http(&texts) {
+            let span = http.get(key).map_or(0..0, Spanned::span);
+            self.fault(span, &format!("http.{key}"), what);
         }
     }
 

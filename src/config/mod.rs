@@ -11,15 +11,19 @@ mod analysis;
 mod broker;
 mod diagnose;
 mod document;
+mod http;
 mod keys;
+mod keys_services;
 mod load;
 mod rules;
 mod settings;
+mod together;
 
 pub use analysis::Analysis;
 pub use broker::{Broker, BrokerUrl};
 pub use diagnose::Fault;
 pub use document::{documented, schema};
+pub use http::Http;
 pub use load::{Faults, load, parse};
 pub use settings::{
     AfterOutage, Bed, Commands, Device, Display, Journal, Publish, Settings, Sink, Source, Unit,

@@ -1,6 +1,6 @@
 //! What a value must obey, and how it is said where it does not.
 
-use super::Plugins;
+use super::{Http, Plugins};
 use super::broker::BrokerUrl;
 use super::keys::Rule;
 use contract::{BedId, Key, Kind};
@@ -81,6 +81,7 @@ pub(super) fn obeys(rule: Rule, value: &DeValue<'_>, plugins: &Plugins) -> Resul
         Rule::Bed => BedId::new(text).map(drop).map_err(|fault| fault.to_string()),
         Rule::Filter => filter(text),
         Rule::Url => BrokerUrl::parse(text).map(drop),
+        Rule::Listen => Http { listen: text.into(), ..Http::default() }.address().map(drop),
         Rule::Zone => {
             let what = |_| format!("{text:?} is not an IANA time zone such as Europe/Vienna");
             jiff::tz::TimeZone::get(text).map(drop).map_err(what)

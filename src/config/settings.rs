@@ -1,6 +1,6 @@
 //! The settings as plain types. Each default stands once, here; `keys.rs` describes the same keys for people.
 
-use super::{Analysis, Broker};
+use super::{Analysis, Broker, Http};
 use contract::{BedId, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -43,6 +43,8 @@ pub struct Settings {
     /// Destinations for alerts beside MQTT.
     #[serde(rename = "sink")]
     pub sinks: Vec<Sink>,
+    /// Health, metrics, beds and alerts over HTTP.
+    pub http: Http,
     /// The terminal.
     pub display: Display,
 }
@@ -238,6 +240,7 @@ impl Default for Settings {
             commands: Commands::default(),
             publish: Publish::default(),
             sinks: Vec::new(),
+            http: Http::default(),
             display: Display::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::journal::{Journal, Order};
 use super::publish::Murmur;
 use super::source::{Shards, Word};
-use super::tally::Tally;
+use super::tally::{Stage, Tally};
 use crate::config::{Device, Settings};
 use crate::model::{Bundle, Engine, open_engine};
 use crate::pipeline::{Analyser, Now, Ward};
@@ -163,6 +163,8 @@ impl EngineLoop {
             match word {
                 Word::Refused(bed, why) => self.ward.refuse(bed.as_ref(), &why, now),
                 Word::Heard(heard, arrived_us) => {
+                    let waited_us = self.clock.micros().saturating_sub(arrived_us);
+                    self.tally.stage(Stage::Queue).record(waited_us);
                     self.make_room(&heard, arrived_us, &mut arrivals);
                     self.ward.hear(*heard, now);
                 }
@@ -200,11 +202,18 @@ impl EngineLoop {
         loop {
             let due = self.ward.take_due(self.now());
             let last = due.is_empty();
+            let began_us = self.clock.micros();
             let findings = if last { Vec::new() } else { self.analyser.analyse(&due) };
+            let analysed_us = self.clock.micros();
             self.count(&findings, arrivals);
             self.watch_device();
             let now = self.now();
-            for alert in self.ward.conclude(&findings, now) {
+            let alerts = self.ward.conclude(&findings, now);
+            if !last {
+                self.tally.stage(Stage::Analyse).record(analysed_us - began_us);
+                self.tally.stage(Stage::Decide).record(self.clock.micros() - analysed_us);
+            }
+            for alert in alerts {
                 self.decided(alert, now);
             }
             let held = self.ward.take_held().into_iter();

@@ -7,13 +7,16 @@
 //! Door: [`start`] and [`start_on`] give [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`, `watch`).
 
+mod archive;
 mod audit;
 mod backoff;
 mod burden;
 mod clock;
 mod command;
+mod crew;
 mod engine;
 mod histogram;
+mod http;
 mod journal;
 mod leftover;
 mod node;

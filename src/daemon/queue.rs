@@ -105,6 +105,13 @@ impl<K: Hash + Eq + Clone, T> Queues<K, T> {
         !state.closed && (1..max).contains(&state.turns.len())
     }
 
+    /// Values and bytes that wait.
+    #[must_use]
+    pub fn standing(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.turns.len(), state.bytes)
+    }
+
     /// Lets [`Queues::take`] end once everything was taken.
     pub fn close(&self) {
         self.lock().closed = true;

@@ -4,16 +4,19 @@ use super::Counters;
 use super::clock::Clock;
 use super::command::Commands;
 use super::engine::Slot;
+use super::http::Address;
 use super::journal::Journal;
 use super::node::NodeSlot;
 use super::outlet::Outlet;
 use super::publish;
 use super::remote::TellerThread;
+use super::sink::SinkHealth;
 use super::source::Shards;
 use super::tally::Tally;
 use super::wire::{LinkHealth, Payloads};
 use crate::config::Settings;
 use crate::snapshot::{ClusterName, Snapshot};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -44,7 +47,7 @@ pub(super) struct Threads {
     pub runtime: tokio::runtime::Runtime,
 }
 
-/// What of a daemon may be read while it runs; cheap to share with a screen.
+/// What of a daemon may be read while it runs; shared with the HTTP door.
 pub(super) struct Shared {
     pub settings: Arc<Settings>,
     pub clock: Clock,
@@ -56,53 +59,75 @@ pub(super) struct Shared {
     pub outlet: Outlet,
     pub asked: Arc<AtomicBool>,
     pub commands: Commands,
+    pub sinks: Vec<(String, Arc<SinkHealth>)>,
+    pub sources: Vec<Arc<Payloads>>,
+    pub shards: Shards,
+    pub beat: AtomicU64,
 }
 
-/// A running daemon. Dropping it stops it in order, as [`Running::stop`] does.
-pub struct Running {
-    shared: Shared,
-    beat: AtomicU64,
-    threads: Option<Threads>,
-}
-
-impl Running {
-    pub(super) fn new(shared: Shared, threads: Threads) -> Self {
-        Self { shared, beat: AtomicU64::new(0), threads: Some(threads) }
-    }
-
-    /// The newest picture of the ward; never waits for an engine.
-    #[must_use]
+impl Shared {
+    /// See [`Running::snapshot`].
     pub fn snapshot(&self) -> Snapshot {
         let (mut beds, mut alerts) = (Vec::new(), Vec::new());
-        for slot in &self.shared.slots {
+        for slot in &self.slots {
             let picture = slot.newest();
             beds.extend_from_slice(&picture.0);
             alerts.extend_from_slice(&picture.1);
         }
-        let (node, open) = self.shared.node.newest();
+        let (node, open) = self.node.newest();
         alerts.extend(open);
         beds.sort_by(|a, b| (a.bed.unit(), &a.label, &a.bed).cmp(&(b.bed.unit(), &b.label, &b.bed)));
         alerts.sort_by(|a, b| (a.onset, &a.id).cmp(&(b.onset, &b.id)));
         Snapshot {
             beat: self.beat.fetch_add(1, Ordering::Relaxed),
-            now: Some(self.shared.clock.utc()),
+            now: Some(self.clock.utc()),
             beds,
             alerts,
-            clusters: self.shared.clusters.clone(),
+            clusters: self.clusters.clone(),
             node,
         }
+    }
+
+    /// See [`Running::counters`].
+    pub fn counters(&self) -> Counters {
+        let (mut beds, mut late) = (0, 0);
+        for slot in &self.slots {
+            let picture = slot.newest();
+            beds += picture.0.len() as u64;
+            late += picture.0.iter().map(|bed| bed.health.late).sum::<u64>();
+        }
+        self.tally.counters(beds, late)
+    }
+}
+
+/// A running daemon. Dropping it stops it in order, as [`Running::stop`] does.
+pub struct Running {
+    shared: Arc<Shared>,
+    threads: Option<Threads>,
+    http: Address,
+}
+
+impl Running {
+    pub(super) fn new(shared: Arc<Shared>, threads: Threads, http: Address) -> Self {
+        Self { shared, threads: Some(threads), http }
+    }
+
+    /// Where the HTTP door is open; `None` while it is not.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http.get()
+    }
+
+    /// The newest picture of the ward; never waits for an engine.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let (mut beds, mut late) = (0, 0);
-        for slot in &self.shared.slots {
-            let picture = slot.newest();
-            beds += picture.0.len() as u64;
-            late += picture.0.iter().map(|bed| bed.health.late).sum::<u64>();
-        }
-        self.shared.tally.counters(beds, late)
+        self.shared.counters()
     }
 
     /// Waits until the broker confirmed the subscriptions and took the node's status, at most `patience`; whether it

@@ -7,6 +7,7 @@
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::command::Commands;
+use super::histogram::Histogram;
 use super::journal::{Entry, Journal, Order, Outcome, Reader};
 use crate::config::AfterOutage;
 use contract::{Back, Phase, Sink, SinkError};
@@ -22,7 +23,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(500);
 
 /// How a destination fares, for the node's view.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SinkHealth {
     trouble: Mutex<String>,
     /// Monotonic ms since which a call has been running; 0 = none.
@@ -31,6 +32,8 @@ pub struct SinkHealth {
     pub failed: AtomicU64,
     /// Alerts that it has not taken yet.
     pub waiting: AtomicU64,
+    /// From the decision to the destination's answer.
+    pub latency: Histogram,
 }
 
 impl SinkHealth {
@@ -193,6 +196,8 @@ impl Delivery {
         match self.guarded(|| sink.deliver(&entry.alert, BUDGET)) {
             Ok(receipt) => {
                 self.health.set("");
+                let took_ms = (self.clock.utc().0 - entry.at.0).max(0).unsigned_abs();
+                self.health.latency.record(took_ms * 1_000);
                 Some(Outcome::Delivered(receipt.0))
             }
             Err(SinkError::Refused(why)) => {

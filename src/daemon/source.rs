@@ -1,7 +1,8 @@
 //! One thread a source: payloads of one dialect become frames, and each goes to the engine thread that owns its bed.
 
+use super::clock::Clock;
 use super::queue::Queues;
-use super::tally::Tally;
+use super::tally::{Stage, Tally};
 use super::wire::{Payload, Payloads};
 use contract::{BedId, Command, DecodeError, Decoder, Entry, Heard, Options, Ruling, Status, topic};
 use std::collections::{BTreeMap, HashMap};
@@ -108,6 +109,8 @@ pub struct Source {
     pub shards: Shards,
     /// What is counted.
     pub tally: Arc<Tally>,
+    /// For latencies.
+    pub clock: Clock,
 }
 
 /// What Wardbeat itself publishes below a bed; a wide subscription hears it back.
@@ -137,7 +140,11 @@ impl Source {
         while let Some(payloads) = self.payloads.gather(BATCH_MAX, Duration::from_secs(1), GATHER) {
             for payload in payloads {
                 match self.decode(&mut decoder, &payload) {
-                    Ok(heard) => self.heard(heard, &payload, &mut faults),
+                    Ok(heard) => {
+                        let took_us = self.clock.micros().saturating_sub(payload.arrived_us);
+                        self.tally.stage(Stage::Decode).record(took_us);
+                        self.heard(heard, &payload, &mut faults);
+                    }
                     Err(why) => self.refused(&payload, why, &mut faults),
                 }
             }

@@ -1,71 +1,59 @@
 //! Wires the threads together, in the order of the picture.
 
+use super::archive::Archive;
 use super::audit::Audit;
 use super::clock::Clock;
 use super::command::{self, Asks, Commands, Inbox, Reach};
-use super::engine::{EngineHealth, EngineLoop, Slot};
-use super::journal::{Journal, Reader};
+use super::crew::{engine_threads, open_alerts, sinks, sources, thread};
+use super::engine::{EngineHealth, Slot};
+use super::http::{self, Address, App};
+use super::journal::Journal;
 use super::node::{NodeSlot, Parts, Watch};
 use super::outlet::Outlet;
-use super::publish::{self, MqttSink, Murmur};
-use super::queue::{Bounds, Queues};
-use super::registry::{DECODERS, SINKS, hear_children};
+use super::publish::{self, MqttSink};
+use super::queue::Bounds;
+use super::registry::hear_children;
 use super::remote::Teller;
 use super::running::{Running, Shared, Threads};
-use super::sink::{Delivery, SinkHealth};
-use super::source::{Shard, Shards, Source};
+use super::sink::SinkHealth;
+use super::source::{Shard, Shards};
 use super::tally::Tally;
-use super::wire::{self, LinkHealth, Listener, Route};
-use super::{DaemonError, leftover, shutdown};
-use crate::config::{self, Settings};
+use super::wire::{self, LinkHealth, Listener, Payloads, Route};
+use super::{DaemonError, shutdown};
+use crate::config::Settings;
 use crate::model::{Bundle, Engine};
-use crate::pipeline::{Analyser, Now, Setup, Ward};
+use crate::pipeline::Setup;
 use crate::snapshot::NodeView;
+use contract::BedId;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
-use contract::{BedId, Entry, Sink};
 use rumqttc::v5::{AsyncClient, EventLoop};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// Bytes that wait between the wire and the sources, and again between these and the engine threads.
-const QUEUE_BYTES_MAX: usize = 256 << 20;
-
-fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
-    Ok(std::thread::Builder::new().name(name.into()).spawn(body)?)
-}
-
-fn find<T: ?Sized>(
-    table: &'static [&'static Entry<T>],
-    kind: &str,
-) -> Result<&'static Entry<T>, DaemonError> {
-    table.iter().copied().find(|entry| entry.kind == kind).ok_or_else(|| {
-        let known: Vec<_> = table.iter().map(|entry| entry.kind).collect();
-        DaemonError::Config(format!("{kind:?} is not in this build; it has: {}", known.join(", ")))
-    })
-}
+pub(super) const QUEUE_BYTES_MAX: usize = 256 << 20;
 
 /// What most parts need.
-struct Site {
-    settings: Arc<Settings>,
-    bundle: Arc<Bundle>,
-    setup: Setup,
-    clock: Clock,
-    tally: Arc<Tally>,
-    journal: Journal,
-    shards: Shards,
-    commands: Commands,
+pub(super) struct Site {
+    pub settings: Arc<Settings>,
+    pub bundle: Arc<Bundle>,
+    pub setup: Setup,
+    pub clock: Clock,
+    pub tally: Arc<Tally>,
+    pub journal: Journal,
+    pub shards: Shards,
+    pub commands: Commands,
 }
 
 /// The two links before they are polled.
-struct Links {
-    client: AsyncClient,
-    in_link: EventLoop,
-    outlet: Outlet,
-    out_link: EventLoop,
-    health: [Arc<LinkHealth>; 2],
+pub(super) struct Links {
+    pub client: AsyncClient,
+    pub in_link: EventLoop,
+    pub outlet: Outlet,
+    pub out_link: EventLoop,
+    pub health: [Arc<LinkHealth>; 2],
 }
 
 /// See [`super::start`].
@@ -87,24 +75,19 @@ pub(super) fn start(
     let asked = Arc::new(AtomicBool::new(false));
     shutdown::watch(&runtime, asked.clone())?;
     let links = open_links(&site)?;
-    let (outlet, health) = (links.outlet.clone(), links.health.clone());
     let node = Arc::new(NodeSlot::default());
     node.show(first_view(&site, family), None);
 
     let (routes, sources) = sources(&site)?;
-    let queues = routes.iter().map(|route| route.queue.clone()).collect();
-    let (slots, engine_threads, healths) = engine_threads(&site, engines, &links.client)?;
-    let undelivering = Arc::new(AtomicBool::new(false));
-    let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
-    let (watching, node_thread) = watch_node(&site, &links, &node, sinks, healths)?;
     let desk_thread = desk(&site, &links, &node, asks)?;
     let telling = teller(&site, &links, &node, &slots).start()?;
     let (hear_until, hear) = watch::channel(false);
     let (speak_until, speak) = watch::channel(false);
+    let shared = share(&site, &links, sinks, slots, &node, &queues, asked);
+    let asking = speak.clone();
     let speaking = poll(&site, links, routes, &node, &runtime, [hear, speak]);
 
-    let clusters = site.bundle.codebook.names.clone();
-    let threads = slots.len();
+    let threads = shared.slots.len();
     tracing::info!(
         engine = family,
         model = site.bundle.id,
@@ -112,6 +95,7 @@ pub(super) fn start(
         threads,
         "started"
     );
+    let http = open_http(&site, &shared, &runtime, asking)?;
     let threads = Threads {
         hear_until,
         commands: site.commands.clone(),
@@ -131,10 +115,49 @@ pub(super) fn start(
         journal_thread,
         runtime,
     };
-    let Site { settings, clock, tally, commands, .. } = site;
-    let shared =
-        Shared { settings, clock, tally, slots, node, clusters, links: health, outlet, asked, commands };
-    Ok(Running::new(shared, threads))
+    Ok(Running::new(shared, threads, http))
+}
+
+/// What a screen and the HTTP door may read.
+fn share(
+    site: &Site,
+    links: &Links,
+    sinks: Vec<(String, Arc<SinkHealth>)>,
+    slots: Vec<Arc<Slot>>,
+    node: &Arc<NodeSlot>,
+    sources: &[Arc<Payloads>],
+    asked: Arc<AtomicBool>,
+) -> Arc<Shared> {
+    Arc::new(Shared {
+        settings: site.settings.clone(),
+        clock: site.clock,
+        tally: site.tally.clone(),
+        slots,
+        node: node.clone(),
+        clusters: site.bundle.codebook.names.clone(),
+        links: links.health.clone(),
+        outlet: links.outlet.clone(),
+        asked,
+        commands: site.commands.clone(),
+        sinks,
+        sources: sources.to_vec(),
+        shards: site.shards.clone(),
+        beat: AtomicU64::new(0),
+    })
+}
+
+fn open_http(
+    site: &Site,
+    shared: &Arc<Shared>,
+    runtime: &tokio::runtime::Runtime,
+    stop: watch::Receiver<bool>,
+) -> Result<Address, DaemonError> {
+    let app = App::new(http::Parts {
+        shared: shared.clone(),
+        archive: Arc::new(Archive::new(&site.settings.journal.path)),
+        card: site.bundle.card.clone(),
+    });
+    http::open(&site.settings.http, app, runtime, stop)
 }
 
 fn site(
@@ -259,83 +282,6 @@ fn first_view(site: &Site, family: &str) -> NodeView {
     }
 }
 
-fn open_alerts(reader: &Reader, journal: &Journal) -> Result<Vec<contract::Alert>, DaemonError> {
-    let open = reader.open_alerts(i64::MAX).map_err(|e| journal.fault(&e))?;
-    Ok(open.into_iter().map(|entry| entry.alert).collect())
-}
-
-/// One decoding thread a source. Where two filters match a topic, the first in the config has it.
-fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError> {
-    let (mut routes, mut threads) = (Vec::new(), Vec::new());
-    for (i, source) in site.settings.sources.iter().enumerate() {
-        let entry = find(DECODERS, &source.decoder)?;
-        let decoder = (entry.build)(&source.options)
-            .map_err(|e| DaemonError::Config(format!("source[{i}].options.{e}")))?;
-        let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX };
-        let queue = Arc::new(Queues::new(bounds));
-        routes.push(Route { filter: source.topic.clone(), queue: queue.clone(), tally: site.tally.clone() });
-        let body = Source {
-            entry,
-            options: source.options.clone(),
-            payloads: queue,
-            shards: site.shards.clone(),
-            tally: site.tally.clone(),
-        };
-        threads.push(thread(&format!("source-{i}"), move || body.run(decoder))?);
-    }
-    Ok((routes, threads))
-}
-
-type Engines = (Vec<Arc<Slot>>, Vec<JoinHandle<()>>, Vec<Arc<EngineHealth>>);
-
-fn engine_threads(
-    site: &Site,
-    engines: Vec<Box<dyn Engine>>,
-    client: &AsyncClient,
-) -> Result<Engines, DaemonError> {
-    let reader = site.journal.reader()?;
-    let left = leftover::read(&reader, site.clock.utc()).map_err(|e| site.journal.fault(&e))?;
-    let baselines = reader.baselines(&site.bundle.id).map_err(|e| site.journal.fault(&e))?;
-    let (mut slots, mut threads, mut healths) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, engine) in engines.into_iter().enumerate() {
-        let mine = |bed: &BedId| std::ptr::eq(site.shards.of(Some(bed)), &raw const site.shards.0[index]);
-        let mut ward = Ward::new(site.setup.clone(), &site.bundle);
-        let now = Now { mono: site.clock.mono(), utc: site.clock.utc() };
-        for (bed, body) in &baselines {
-            let Ok(bed) = BedId::new(bed) else { continue };
-            match serde_json::from_str(body) {
-                Ok(saved) if mine(&bed) => drop(ward.restore(&bed, saved, now)),
-                Ok(_) => {}
-                Err(e) => tracing::warn!(%bed, fault = %e, "baseline cannot be read, learning anew"),
-            }
-        }
-        let outbox = leftover::take_up(&mut ward, left.iter().filter(|left| mine(&left.bed)), now);
-        let (slot, health) = (Arc::<Slot>::default(), Arc::<EngineHealth>::default());
-        let body = EngineLoop {
-            ward,
-            analyser: Analyser::new(site.bundle.clone(), engine),
-            shards: site.shards.clone(),
-            index,
-            clock: site.clock,
-            journal: site.journal.clone(),
-            murmur: Murmur {
-                client: client.clone(),
-                settings: site.settings.clone(),
-                dropped: Arc::default(),
-            },
-            tally: site.tally.clone(),
-            slot: slot.clone(),
-            outbox,
-            health: health.clone(),
-            ids: [site.bundle.id.clone(), site.setup.config_id.clone()],
-        };
-        slots.push(slot);
-        healths.push(health);
-        threads.push(thread(&format!("engine-{index}"), move || body.run_or_exit())?);
-    }
-    Ok((slots, threads, healths))
-}
-
 fn teller(site: &Site, links: &Links, node: &Arc<NodeSlot>, slots: &[Arc<Slot>]) -> Teller {
     Teller {
         client: links.client.clone(),
@@ -346,45 +292,4 @@ fn teller(site: &Site, links: &Links, node: &Arc<NodeSlot>, slots: &[Arc<Slot>])
         clusters: site.bundle.codebook.names.clone(),
         clock: site.clock,
     }
-}
-
-type Sinks = (Vec<(String, Arc<SinkHealth>)>, Vec<JoinHandle<()>>);
-
-fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks, DaemonError> {
-    let mqtt = MqttSink {
-        outlet: links.outlet.clone(),
-        health: links.health[1].clone(),
-        seen_join: 0,
-        reader: site.journal.reader()?,
-        node: site.settings.node.clone(),
-    };
-    let itself = config::Sink { name: MqttSink::NAME.into(), ..config::Sink::default() };
-    let mut built: Vec<(config::Sink, Box<dyn Sink>, u64)> = vec![(itself, Box::new(mqtt), 2)];
-    for (i, sink) in site.settings.sinks.iter().enumerate() {
-        if built.iter().any(|(other, ..)| other.name == sink.name) {
-            return Err(DaemonError::Config(format!("sink[{i}].name {:?} is taken", sink.name)));
-        }
-        let plugin = (find(SINKS, &sink.kind)?.build)(&sink.options)
-            .map_err(|e| DaemonError::Config(format!("sink[{i}].options.{e}")))?;
-        built.push((sink.clone(), plugin, 60));
-    }
-    let (mut healths, mut threads) = (Vec::new(), Vec::new());
-    for (wanted, sink, longest_s) in built {
-        let name = wanted.name;
-        let health = Arc::<SinkHealth>::default();
-        let body = Delivery {
-            name: name.clone(),
-            journal: site.journal.clone(),
-            health: health.clone(),
-            clock: site.clock,
-            longest_wait: Duration::from_secs(longest_s),
-            stop: stop.clone(),
-            commands: Some(site.commands.clone()),
-            expire_ms: i64::from(wanted.expire_h) * 3_600_000,
-            after_outage: wanted.after_outage,
-        };
-        threads.push(thread(&format!("sink-{name}"), move || body.run(sink))?);
-        healths.push((name, health));
-    }
-    Ok((healths, threads))
 }

@@ -4,6 +4,35 @@ use super::Counters;
 use super::histogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// A stage of the way from a payload to its finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// From arrival until it is decoded: the wait for the source and its work.
+    Decode,
+    /// From arrival until an engine thread takes it.
+    Queue,
+    /// One call of the analysis: filters, network, clusters.
+    Analyse,
+    /// One call of the decision.
+    Decide,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Self; 4] = [Self::Decode, Self::Queue, Self::Analyse, Self::Decide];
+
+    /// Its name in the metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Queue => "queue",
+            Self::Analyse => "analyse",
+            Self::Decide => "decide",
+        }
+    }
+}
+
 /// Counts since the start.
 #[derive(Default)]
 pub struct Tally {
@@ -27,9 +56,16 @@ pub struct Tally {
     pub latency: Histogram,
     /// The worst latency since the node last looked, in microseconds.
     pub worst_us: AtomicU64,
+    stages: [Histogram; Stage::ALL.len()],
 }
 
 impl Tally {
+    /// Latencies of a stage.
+    #[must_use]
+    pub fn stage(&self, stage: Stage) -> &Histogram {
+        &self.stages[stage as usize]
+    }
+
     /// The counts so far; `beds` and `late` are known to the wards.
     #[must_use]
     pub fn counters(&self, beds: u64, late: u64) -> Counters {

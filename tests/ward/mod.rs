@@ -44,6 +44,8 @@ pub fn settings(port: u16, folder: &Path) -> Settings {
     settings.sources = vec![source("wave/bin", "packed"), source("#", "json")];
     settings.journal.path = folder.join("journal.sqlite");
     settings.threads = 2;
+    // Any free port: tests run beside each other.
+    settings.http.listen = "127.0.0.1:0".into();
     settings
 }
 

@@ -5,6 +5,7 @@ mod analysis;
 
 pub(super) use analysis::ANALYSIS;
 
+use super::keys_services::HTTP;
 use contract::{Key, Kind};
 
 /// What a value must obey beside its kind.
@@ -24,6 +25,8 @@ pub(super) enum Rule {
     Filter,
     /// `mqtt://…` or `mqtts://…`.
     Url,
+    /// Address and port to listen at, or nothing.
+    Listen,
     /// An IANA time zone.
     Zone,
     /// A file that exists.
@@ -67,7 +70,13 @@ impl Section {
     }
 }
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, rule: Rule, doc: &'static str) -> Field {
+pub(super) const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    rule: Rule,
+    doc: &'static str,
+) -> Field {
     Field { key: Key { name, kind, required: false, default, doc }, rule, unique: false }
 }
 
@@ -84,7 +93,7 @@ const PRIORITY: Rule = Rule::OneOf(&["info", "low", "medium"]);
 
 /// All sections, in the order of the documented config.
 pub(super) const SECTIONS: &[Section] =
-    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, COMMANDS, PUBLISH, SINK, DISPLAY];
+    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, COMMANDS, PUBLISH, SINK, HTTP, DISPLAY];
 
 const TOP: Section = Section {
     name: "",
