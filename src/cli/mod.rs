@@ -13,6 +13,7 @@ mod completions;
 mod cross_validate;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod dress;
 mod evaluate;
 mod explain;
@@ -20,11 +21,15 @@ mod export_onnx;
 mod fit_clusters;
 mod keys;
 mod live;
+mod plugin;
 mod progress;
 mod prove;
+mod recordings;
+mod replay;
 mod run;
 mod screen;
 mod screenshot;
+mod sniff;
 mod train;
 mod watch;
 
@@ -45,7 +50,7 @@ Examples:
   wardbeat watch --config config/ward.toml        the same screen on another machine
 
 Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong usage or a faulty config; 3 the demo missed
-something that it expects.";
+something that it expects, or a replay differs.";
 
 /// Streaming ECG analysis beside the bedside monitor: clusters, entropy, explained advisories.
 #[derive(Debug, Parser)]
@@ -88,6 +93,16 @@ enum Command {
     ExportOnnx(export_onnx::Args),
     /// Checks a device against the CPU and times it.
     Prove(prove::Args),
+    /// Says which link is dumb: broker, topics, frames, clocks, destinations, disk.
+    Doctor(doctor::Args),
+    /// Derives an alert anew from its evidence, or a bed's recording by two models.
+    Replay(replay::Args),
+    /// Lists what the recorder holds, or exports it as WFDB.
+    Recordings(recordings::Args),
+    /// Listens to a broker and prints the config for what is spoken there.
+    Sniff(sniff::Args),
+    /// Runs the conformance kit against a plugin of yours.
+    Plugin(plugin::Args),
     /// Prints completions for a shell.
     Completions(completions::Args),
 }
@@ -100,6 +115,8 @@ enum Failure {
     /// 3: the demo missed something.
     #[cfg(feature = "demo")]
     Missing(String),
+    /// 3: a replay differs.
+    Differs(String),
     /// 1: anything else.
     Other(anyhow::Error),
 }
@@ -135,6 +152,11 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::ExportOnnx(args) => export_onnx::run(&args),
         Command::Prove(args) => prove::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Recordings(args) => recordings::run(&args),
+        Command::Sniff(args) => sniff::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())
@@ -145,6 +167,7 @@ pub fn main() -> ExitCode {
         Err(Failure::Usage(text)) => (2, text),
         #[cfg(feature = "demo")]
         Err(Failure::Missing(text)) => (3, text),
+        Err(Failure::Differs(text)) => (3, text),
         Err(Failure::Other(error)) => (1, format!("wardbeat: {error:#}")),
     };
     eprintln!("{text}");

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Health, metrics, beds, alerts and events over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// Address and port; empty = no HTTP.
@@ -19,18 +19,6 @@ pub struct Http {
     pub key_file: Option<PathBuf>,
     /// PEM file of the authorities whose client certificates open the door.
     pub client_ca_file: Option<PathBuf>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8790".into(),
-            token_file: None,
-            cert_file: None,
-            key_file: None,
-            client_ca_file: None,
-        }
-    }
 }
 
 impl Http {

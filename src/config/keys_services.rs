@@ -1,4 +1,4 @@
-//! The keys of what runs beside the analysis: the HTTP door.
+//! The keys of what runs beside the analysis: commands, the recorder, the HTTP door.
 
 use super::keys::{Rule, Section, key};
 use contract::Kind;
@@ -11,9 +11,9 @@ pub(super) const HTTP: Section = Section {
         key(
             "listen",
             Kind::Text,
-            "\"127.0.0.1:8790\"",
+            "\"\"",
             Rule::Listen,
-            "Address and port; \"\" = no HTTP. Beyond this machine it needs a certificate, and a token or client_ca_file.",
+            "Address and port such as 127.0.0.1:8790; \"\" = no HTTP. Beyond this machine it needs a certificate, and a token or client_ca_file.",
         ),
         key(
             "token_file",
@@ -38,5 +38,50 @@ pub(super) const HTTP: Section = Section {
             "PEM file of the authorities whose client certificates are asked for.",
         ),
     ],
+    sample: "",
+};
+
+pub(super) const RECORDER: Section = Section {
+    name: "recorder",
+    list: false,
+    doc: "The accepted stream on disk, hop by hop, for replay and evidence. It is a patient's signal: guard the folder.",
+    fields: &[
+        key("enabled", Kind::Flag, "false", Rule::Any, "Whether anything is recorded."),
+        key(
+            "path",
+            Kind::Path,
+            "",
+            Rule::InFolder,
+            "The folder; without it, beside the journal under its name with the ending .recorder.",
+        ),
+        key(
+            "keep_hours",
+            Kind::Integer,
+            "72",
+            Rule::Between(1.0, 87_600.0),
+            "Hours that the stream is kept; evidence is kept as long as its alert (journal.retention_days).",
+        ),
+        key(
+            "size_gb",
+            Kind::Number,
+            "20.0",
+            Rule::Between(0.001, 1_000_000.0),
+            "Gigabytes of stream and evidence together; beyond it the oldest goes. One lead at 250 Hz takes about 30 MB a day.",
+        ),
+    ],
+    sample: "",
+};
+
+pub(super) const COMMANDS: Section = Section {
+    name: "commands",
+    list: false,
+    doc: "Who may acknowledge, pause, mark and relearn over MQTT and HTTP.",
+    fields: &[key(
+        "keys_file",
+        Kind::Path,
+        "",
+        Rule::InFolder,
+        "The file of command keys that `wardbeat keys` writes; absent = no signed command is taken.",
+    )],
     sample: "",
 };

@@ -15,6 +15,7 @@ mod http;
 mod keys;
 mod keys_services;
 mod load;
+mod recorder;
 mod rules;
 mod settings;
 mod together;
@@ -25,6 +26,7 @@ pub use diagnose::Fault;
 pub use document::{documented, schema};
 pub use http::Http;
 pub use load::{Faults, load, parse};
+pub use recorder::Recorder;
 pub use settings::{
     AfterOutage, Bed, Commands, Device, Display, Journal, Publish, Settings, Sink, Source, Unit,
 };

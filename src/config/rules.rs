@@ -1,8 +1,8 @@
 //! What a value must obey, and how it is said where it does not.
 
-use super::{Http, Plugins};
 use super::broker::BrokerUrl;
 use super::keys::Rule;
+use super::{Http, Plugins};
 use contract::{BedId, Key, Kind};
 use std::path::Path;
 use toml::de::DeValue;

@@ -1,6 +1,6 @@
 //! The settings as plain types. Each default stands once, here; `keys.rs` describes the same keys for people.
 
-use super::{Analysis, Broker, Http};
+use super::{Analysis, Broker, Http, Recorder};
 use contract::{BedId, Options};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,8 @@ pub struct Settings {
     pub journal: Journal,
     /// Who may ask what of a bed.
     pub commands: Commands,
+    /// The accepted stream on disk.
+    pub recorder: Recorder,
     /// What goes out over MQTT.
     pub publish: Publish,
     /// Destinations for alerts beside MQTT.
@@ -238,6 +240,7 @@ impl Default for Settings {
             analysis: Analysis::default(),
             journal: Journal::default(),
             commands: Commands::default(),
+            recorder: Recorder::default(),
             publish: Publish::default(),
             sinks: Vec::new(),
             http: Http::default(),

@@ -112,6 +112,15 @@ impl Archive {
         self.kept("SELECT seq, at_ms, phase, body FROM alert WHERE id = ?1 ORDER BY seq", params![id])
     }
 
+    /// The ids that begin so, at most ten.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn beginning(&self, id: &str) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT DISTINCT id FROM alert WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 10";
+        self.with(|db| db.prepare_cached(sql)?.query_map(params![id], |row| row.get(0))?.collect())
+    }
+
     /// What became of each message about one alert.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::engine::{EngineHealth, EngineLoop, Slot};
 use super::journal::{Journal, Reader};
 use super::publish::{MqttSink, Murmur};
 use super::queue::{Bounds, Queues};
+use super::recorder::Feed;
 use super::registry::{DECODERS, SINKS};
 use super::sink::{Delivery, SinkHealth};
 use super::source::Source;
@@ -105,6 +106,7 @@ pub fn engine_threads(
                 dropped: Arc::default(),
             },
             tally: site.tally.clone(),
+            feed: site.recorder.clone().map(Feed::new),
             slot: slot.clone(),
             outbox,
             health: health.clone(),

@@ -7,6 +7,7 @@ use super::DaemonError;
 use super::clock::Clock;
 use super::journal::{Journal, Order};
 use super::publish::Murmur;
+use super::recorder::Feed;
 use super::source::{Shards, Word};
 use super::tally::{Stage, Tally};
 use crate::config::{Device, Settings};
@@ -99,6 +100,8 @@ pub struct EngineLoop {
     pub murmur: Murmur,
     /// What is counted.
     pub tally: Arc<Tally>,
+    /// Its end of the recorder, where there is one.
+    pub feed: Option<Feed>,
     /// Its picture.
     pub slot: Arc<Slot>,
     /// Alerts and baselines that the journal had no room for yet; never dropped.
@@ -202,6 +205,9 @@ impl EngineLoop {
         loop {
             let due = self.ward.take_due(self.now());
             let last = due.is_empty();
+            if let Some(feed) = &mut self.feed {
+                feed.hops(&due, &mut self.ward, &self.analyser);
+            }
             let began_us = self.clock.micros();
             let findings = if last { Vec::new() } else { self.analyser.analyse(&due) };
             let analysed_us = self.clock.micros();
@@ -212,6 +218,10 @@ impl EngineLoop {
             if !last {
                 self.tally.stage(Stage::Analyse).record(analysed_us - began_us);
                 self.tally.stage(Stage::Decide).record(self.clock.micros() - analysed_us);
+            }
+            let evidence = self.ward.take_evidence();
+            if let Some(feed) = &mut self.feed {
+                feed.seen(&findings, evidence);
             }
             for alert in alerts {
                 self.decided(alert, now);

@@ -14,6 +14,8 @@ mod burden;
 mod clock;
 mod command;
 mod crew;
+mod doctor;
+mod eavesdrop;
 mod engine;
 mod histogram;
 mod http;
@@ -21,13 +23,16 @@ mod journal;
 mod leftover;
 mod node;
 mod outlet;
+mod past;
 mod publish;
 mod queue;
+mod recorder;
 mod registry;
 mod remote;
 mod running;
 mod shutdown;
 mod sink;
+mod sniff;
 mod source;
 mod start;
 mod tally;
@@ -40,10 +45,13 @@ pub use audit::{Audit, AuditFault, Standing};
 pub use burden::{Burden, Load};
 pub use clock::Clock;
 pub use command::{Commands, Key, KeyFault, Keys, Pending, Secret, read_own, send};
+pub use doctor::{Health, Line, examine};
 pub use journal::{Asked, Entry, Reader, ask_resend};
+pub use past::{Comparison, Outcome, Past, Verdict};
 pub use registry::plugins;
 pub use remote::{Watching, watch};
 pub use running::Running;
+pub use sniff::sniff;
 pub use trial::test_sink;
 
 use crate::config::Settings;
@@ -79,6 +87,9 @@ pub enum DaemonError {
     /// A command could not be sent or was not answered.
     #[error("{0}")]
     Command(String),
+    /// What was asked for is not there, or a broker does not answer.
+    #[error("{0}")]
+    Asked(String),
     /// The model cannot run here.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),

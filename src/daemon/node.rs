@@ -8,6 +8,7 @@ use super::engine::EngineHealth;
 use super::journal::{Journal, Order};
 use super::outlet::Outlet;
 use super::publish;
+use super::recorder;
 use super::sink::SinkHealth;
 use super::tally::Tally;
 use super::wire::LinkHealth;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub journal: Journal,
     /// Each destination's health.
     pub sinks: Vec<(String, Arc<SinkHealth>)>,
+    /// The recorder's health, where there is one.
+    pub recorder: Option<Arc<recorder::Health>>,
     /// How each engine fares.
     pub engines: Vec<Arc<EngineHealth>>,
 }
@@ -94,12 +97,17 @@ impl NodeSlot {
     }
 }
 
+fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
 /// What was seen at the last look, to tell what is new.
 #[derive(Default)]
 struct Seen {
     evicted: u64,
     failed: u64,
     beds_refused: u64,
+    unrecorded: u64,
     bytes: u64,
     told: Vec<String>,
 }
@@ -157,7 +165,6 @@ impl Watch {
 
     fn refresh(&mut self, view: &mut NodeView, troubles: Vec<String>) {
         let parts = &self.parts;
-        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let now_ms = parts.clock.mono().0;
         view.broker_since = parts.listening.since().filter(|_| parts.alerting.since().is_some());
         view.reconnects = get(&parts.listening.joins).saturating_sub(1);
@@ -206,6 +213,17 @@ impl Watch {
         }
         if parts.engines.iter().any(|engine| engine.instead.get().is_some()) {
             found.push("the GPU is lost and the CPU runs the network; restart once it is back".into());
+        }
+        if let Some(recorder) = &parts.recorder {
+            let told = recorder.trouble();
+            if !told.is_empty() {
+                found.push(told);
+            }
+            let lost = get(&recorder.lost);
+            if lost > self.seen.unrecorded {
+                found.push("the disk is too slow for the recorder".into());
+            }
+            self.seen.unrecorded = lost;
         }
         let now_ms = parts.clock.mono().0;
         for (name, sink) in &parts.sinks {

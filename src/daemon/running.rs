@@ -9,6 +9,7 @@ use super::journal::Journal;
 use super::node::NodeSlot;
 use super::outlet::Outlet;
 use super::publish;
+use super::recorder::Recorder;
 use super::remote::TellerThread;
 use super::sink::SinkHealth;
 use super::source::Shards;
@@ -39,11 +40,12 @@ pub(super) struct Threads {
     pub watching: Arc<AtomicBool>,
     pub node: JoinHandle<()>,
     pub journal: Journal,
+    pub recorder: Option<Recorder>,
     pub undelivering: Arc<AtomicBool>,
     pub sinks: Vec<JoinHandle<()>>,
     pub speak_until: watch::Sender<bool>,
     pub speaking: tokio::task::JoinHandle<()>,
-    pub journal_thread: JoinHandle<()>,
+    pub disks: Vec<JoinHandle<()>>,
     pub runtime: tokio::runtime::Runtime,
 }
 
@@ -179,8 +181,8 @@ impl Running {
         self.leave(&threads.runtime, threads.speaking);
         let _ = threads.speak_until.send(true);
         threads.runtime.shutdown_timeout(Duration::from_secs(1));
-        drop(threads.journal);
-        self.shared.clock.wait(LAST_CHANCE, || threads.journal_thread.is_finished());
+        drop((threads.journal, threads.recorder));
+        self.shared.clock.wait(LAST_CHANCE, || threads.disks.iter().all(JoinHandle::is_finished));
         tracing::info!("stopped");
     }
 

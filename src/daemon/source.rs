@@ -114,7 +114,8 @@ pub struct Source {
 }
 
 /// What Wardbeat itself publishes below a bed; a wide subscription hears it back.
-fn our_own(topic: &str) -> bool {
+#[must_use]
+pub fn our_own(topic: &str) -> bool {
     topic::split_any(topic).is_ok_and(|(place, leaf)| {
         place.unit() == "_node"
             || matches!(leaf, "state" | "view" | "explain" | "event" | "trend" | "recent")

@@ -12,6 +12,7 @@ use super::node::{NodeSlot, Parts, Watch};
 use super::outlet::Outlet;
 use super::publish::{self, MqttSink};
 use super::queue::Bounds;
+use super::recorder::{self, Recorder, Tapes};
 use super::registry::hear_children;
 use super::remote::Teller;
 use super::running::{Running, Shared, Threads};
@@ -45,6 +46,7 @@ pub(super) struct Site {
     pub journal: Journal,
     pub shards: Shards,
     pub commands: Commands,
+    pub recorder: Option<Recorder>,
 }
 
 /// The two links before they are polled.
@@ -69,7 +71,7 @@ pub(super) fn start(
     };
     let node_place = node_place(&settings)?;
     let (commands, asks) = command::door(node_place);
-    let (site, journal_thread) = site(settings, bundle, engines.len(), commands)?;
+    let (site, disks) = site(settings, bundle, engines.len(), commands)?;
     begin_audit(&site);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let asked = Arc::new(AtomicBool::new(false));
@@ -79,6 +81,11 @@ pub(super) fn start(
     node.show(first_view(&site, family), None);
 
     let (routes, sources) = sources(&site)?;
+    let queues: Vec<_> = routes.iter().map(|route| route.queue.clone()).collect();
+    let (slots, engine_threads, healths) = engine_threads(&site, engines, &links.client)?;
+    let undelivering = Arc::new(AtomicBool::new(false));
+    let (sinks, sink_threads) = sinks(&site, &links, &undelivering)?;
+    let (watching, node_thread) = watch_node(&site, &links, &node, sinks.clone(), healths)?;
     let desk_thread = desk(&site, &links, &node, asks)?;
     let telling = teller(&site, &links, &node, &slots).start()?;
     let (hear_until, hear) = watch::channel(false);
@@ -108,11 +115,12 @@ pub(super) fn start(
         watching,
         node: node_thread,
         journal: site.journal,
+        recorder: site.recorder,
         undelivering,
         sinks: sink_threads,
         speak_until,
         speaking,
-        journal_thread,
+        disks,
         runtime,
     };
     Ok(Running::new(shared, threads, http))
@@ -156,6 +164,7 @@ fn open_http(
         shared: shared.clone(),
         archive: Arc::new(Archive::new(&site.settings.journal.path)),
         card: site.bundle.card.clone(),
+        tapes: site.recorder.is_some().then(|| Tapes::new(recorder::folder(&site.settings))),
     });
     http::open(&site.settings.http, app, runtime, stop)
 }
@@ -165,7 +174,7 @@ fn site(
     bundle: Arc<Bundle>,
     engines: usize,
     commands: Commands,
-) -> Result<(Site, JoinHandle<()>), DaemonError> {
+) -> Result<(Site, Vec<JoinHandle<()>>), DaemonError> {
     let mut names = vec![MqttSink::NAME.to_owned()];
     names.extend(settings.sinks.iter().map(|sink| sink.name.clone()));
     let (journal, journal_thread) = Journal::open(&settings.journal.path, &names)?;
@@ -173,7 +182,9 @@ fn site(
     let shards = Shards((0..engines).map(|_| Shard::new(bounds)).collect());
     let setup = Setup::of(&settings, &bundle);
     let (clock, tally) = (Clock::start(), Arc::default());
-    Ok((Site { settings, bundle, setup, clock, tally, journal, shards, commands }, journal_thread))
+    let (recorder, recorder_thread) = recorder::start(&settings, clock)?.unzip();
+    let threads = [Some(journal_thread), recorder_thread].into_iter().flatten().collect();
+    Ok((Site { settings, bundle, setup, clock, tally, journal, shards, commands, recorder }, threads))
 }
 
 /// What stands for the node in place of a bed.
@@ -261,6 +272,7 @@ fn watch_node(
         outlet: links.outlet.clone(),
         journal: site.journal.clone(),
         sinks,
+        recorder: site.recorder.as_ref().map(|r| r.health.clone()),
         engines,
     };
     let watch = Watch::new(parts, node.clone(), left_open.into_iter().find(|a| a.bed == place));

@@ -7,12 +7,13 @@
 use super::kernel::{Finish, Panels, View, product};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Items of a batch are summed in this many groups, in order: gradients do not depend on the number of threads.
 pub(super) const GROUPS: usize = 8;
 
 /// One convolution's shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv {
     /// Input channels.
     pub inputs: usize,

@@ -5,9 +5,12 @@ use super::live::{LiveEngine, LiveState};
 use super::reference::{CandleEngine, WindowState};
 use super::{Bundle, LeadMask, ModelError};
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 
 /// One bed's place in the network: what each layer still needs of its past. Bounded; opened at the start of a
-/// segment and dropped at its end. A change of the lead set needs a new one.
+/// segment and dropped at its end. A change of the lead set needs a new one. It can be saved, and taken up by an engine
+/// of the same family over the same bundle.
+#[derive(Serialize, Deserialize)]
 pub struct Stream {
     pub(super) mask: LeadMask,
     pub(super) state: State,
@@ -22,6 +25,7 @@ impl Stream {
 }
 
 /// What the engine that opened a stream keeps of it.
+#[derive(Serialize, Deserialize)]
 pub(super) enum State {
     /// Each layer's inputs still needed.
     Live(LiveState),

@@ -9,8 +9,10 @@ use super::live::LiveEngine;
 use super::reference::WindowState;
 use super::{LeadMask, STEP_SAMPLES};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// A stream that the CPU took over.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Taken {
     stream: Stream,
     /// Steps of the whole segment before the CPU's first.

@@ -9,6 +9,7 @@ use super::conv::Conv;
 use super::engine::{Engine, State, Steps, Stream, Work};
 use super::kernel::{Finish, Panels, isa};
 use super::{Architecture, Arrays, LEADS, LeadMask};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Streams that go through a layer together.
@@ -102,6 +103,7 @@ impl Network {
 }
 
 /// A convolution's input, as far as something still needs it, and how far the convolution has come.
+#[derive(Serialize, Deserialize)]
 struct Input {
     conv: Conv,
     /// Rows kept; row i of the input is row `pad + i` here, before it lie the zeros of the segment's start.
@@ -175,6 +177,7 @@ impl Input {
 
 /// A block's input, read by its first convolution, its skip path and, where the block before is a tap, by the reader
 /// of steps; and its hidden layer.
+#[derive(Serialize, Deserialize)]
 struct BlockState {
     x: Input,
     h: Input,
@@ -229,6 +232,7 @@ impl BlockState {
 }
 
 /// One segment's place in every layer.
+#[derive(Serialize, Deserialize)]
 pub struct LiveState {
     stem_bias: Vec<f32>,
     stem: Input,

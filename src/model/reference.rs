@@ -11,6 +11,7 @@ use super::live::take;
 use super::{Architecture, Arrays, LEADS, LeadMask, STEP_SAMPLES};
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Conv1d, Conv1dConfig, Linear, Module};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Windows are filled up with zeros to a multiple of so many samples, so that beds of different rates, whose windows
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 const ROUND_SAMPLES: usize = 64;
 
 /// A stream's newest samples.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct WindowState {
     /// `[time, lead]`.
     samples: Vec<f32>,

@@ -43,6 +43,19 @@ impl Analyser {
         self.engine.as_ref()
     }
 
+    /// A bed's place in the analysis, for a checkpoint.
+    pub(super) fn track(&self, bed: &BedId) -> Option<&Track> {
+        self.tracks.get(bed)
+    }
+
+    /// Takes up a bed's place; `None` = as if nothing had been heard of it.
+    pub(super) fn set_track(&mut self, bed: &BedId, track: Option<Track>) {
+        match track {
+            Some(track) => self.tracks.insert(bed.clone(), track),
+            None => self.tracks.remove(bed),
+        };
+    }
+
     /// Forgets a bed or recording.
     pub fn forget(&mut self, bed: &BedId) {
         self.tracks.remove(bed);

@@ -5,9 +5,10 @@
 
 use crate::model::{Bundle, LeadMask, STEP_SAMPLES, Steps};
 use contract::{Ratio, Reading};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Step {
     cluster: u8,
     entropy: f32,
@@ -17,7 +18,7 @@ struct Step {
 }
 
 /// The newest steps of one segment, at most a window of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Window {
     steps: VecDeque<Step>,
 }

@@ -8,10 +8,11 @@ use super::explain::Window;
 use super::preprocess::Conditioner;
 use super::preprocess::leads::Plan;
 use super::preprocess::quality::{Judged, LeadGate};
-use super::preprocess::resample::{Filter, Resampler};
+use super::preprocess::resample::{Filter, Resampler, shared};
 use super::window::{Due, Part};
 use crate::model::{LEADS, LeadMask, RATE_HZ, Stream};
 use contract::{Beats, LeadId, LeadSignal, NotRead, Ratio};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -32,10 +33,12 @@ pub(super) struct Ready {
     pub input: Result<Vec<f32>, NotRead>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Segment {
     plan: Plan,
     first_n: u64,
     hops: u64,
+    #[serde(with = "shared")]
     filter: Arc<Filter>,
     resamplers: Vec<(usize, Resampler)>,
     conditioners: Vec<(usize, Conditioner)>,
@@ -46,10 +49,12 @@ struct Segment {
 }
 
 /// One bed's place in the analysis.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Track {
     next: Option<(u32, Ratio, u64)>,
     gates: BTreeMap<LeadId, LeadGate>,
+    /// Made when it is first needed.
+    #[serde(skip)]
     filter: Option<(Ratio, Arc<Filter>)>,
     segment: Option<Segment>,
     follower: Follower,

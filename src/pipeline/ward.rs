@@ -2,7 +2,8 @@
 
 use super::bed::Bed;
 use super::decide::{Context, Left, Saved, node_alert};
-use super::{Due, preprocess};
+use super::evidence::Evidence;
+use super::{Analyser, Due, preprocess};
 use crate::config::{Analysis, Settings};
 use crate::model::{Bundle, RATE_HZ};
 use crate::snapshot::{AlertView, BedView, ClusterName};
@@ -309,6 +310,22 @@ impl Ward {
         let ends = bed.reopen(left, &self.context(&left.bed), now);
         self.beds.insert(left.bed.clone(), bed);
         ends
+    }
+
+    /// The evidence of alerts since the last call.
+    pub fn take_evidence(&mut self) -> Vec<Evidence> {
+        self.beds.values_mut().flat_map(Bed::take_evidence).collect()
+    }
+
+    /// Whether a person or a birth changed what is held of a bed since the last call: a checkpoint is due.
+    pub fn take_changed(&mut self, bed: &BedId) -> bool {
+        self.beds.get_mut(bed).is_some_and(Bed::take_changed)
+    }
+
+    /// The state of a bed between two hops, for [`super::Replay`]; call it between `conclude` and the next `analyse`.
+    #[must_use]
+    pub fn checkpoint(&self, bed: &BedId, analyser: &Analyser) -> Option<Vec<u8>> {
+        self.beds.get(bed)?.checkpoint(analyser, &self.context(bed))
     }
 
     /// What was counted since the start.

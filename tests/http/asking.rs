@@ -19,7 +19,12 @@ impl Answer {
     }
 }
 
-fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> BufReader<TcpStream> {
+fn request(
+    address: SocketAddr,
+    (method, body): (&str, &str),
+    path: &str,
+    headers: &[(&str, &str)],
+) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(address).expect("the door is open");
     stream.set_read_timeout(Some(Duration::from_secs(40))).expect("a time");
     let host = address.to_string();
@@ -28,7 +33,8 @@ fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str
     for (name, value) in headers.iter().filter(|h| h.0 != "Host") {
         let _ = write!(text, "{name}: {value}\r\n");
     }
-    Write::write_all(&mut stream, (text + "\r\n").as_bytes()).expect("sent");
+    Write::write_all(&mut stream, format!("{text}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+        .expect("sent");
     BufReader::new(stream)
 }
 
@@ -48,9 +54,29 @@ fn head(reader: &mut impl BufRead) -> (u16, BTreeMap<String, String>) {
     (status, lines.map(pair).collect())
 }
 
-/// Asks and reads the whole answer.
+/// Asks and reads the whole answer as bytes.
+pub fn ask_bytes(address: SocketAddr, path: &str) -> Vec<u8> {
+    let (status, _, body) = whole(address, ("GET", ""), path, &[]);
+    assert_eq!(status, 200, "{path}");
+    body
+}
+
+/// Asks and reads the whole answer as text.
 pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut reader = request(address, method, path, headers);
+    let (status, headers, body) = whole(address, (method, ""), path, headers);
+    Answer { status, body: String::from_utf8(body).expect("text"), headers }
+}
+
+/// Posts a body of that type.
+pub fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Answer {
+    let (status, headers, body) = whole(address, ("POST", body), path, &[("content-type", kind)]);
+    Answer { status, body: String::from_utf8(body).expect("text"), headers }
+}
+
+type Whole = (u16, BTreeMap<String, String>, Vec<u8>);
+
+fn whole(address: SocketAddr, how: (&str, &str), path: &str, headers: &[(&str, &str)]) -> Whole {
+    let mut reader = request(address, how, path, headers);
     let (status, headers) = head(&mut reader);
     let mut body = Vec::new();
     if headers.get("transfer-encoding").is_some_and(|t| t == "chunked") {
@@ -66,7 +92,7 @@ pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str
     } else {
         reader.read_to_end(&mut body).expect("a body");
     }
-    Answer { status, body: String::from_utf8(body).expect("text"), headers }
+    (status, headers, body)
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Answer {
@@ -89,7 +115,7 @@ pub struct Events {
 
 impl Events {
     pub fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
-        let mut reader = request(address, "GET", path, headers);
+        let mut reader = request(address, ("GET", ""), path, headers);
         let (status, _) = head(&mut reader);
         Self { status, reader }
     }

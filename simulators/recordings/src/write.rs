@@ -30,6 +30,17 @@ impl Draft<'_> {
     /// [`RecordError::Io`] if a file cannot be written, [`RecordError::Content`] for a bad name or ragged samples.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, RecordError> {
         let path = folder.join(self.name);
+        let (header, signal) = self.bytes()?;
+        save(&with_extension(&path, "dat"), &signal)?;
+        save(&with_extension(&path, "hea"), header.as_bytes())?;
+        Ok(path)
+    }
+
+    /// The header's text and the signal file's bytes.
+    ///
+    /// # Errors
+    /// [`RecordError::Content`] for a bad name or ragged samples.
+    pub fn bytes(&self) -> Result<(String, Vec<u8>), RecordError> {
         let length = self.samples_mv.first().map_or(0, Vec::len);
         let named = !self.name.is_empty()
             && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
@@ -38,7 +49,7 @@ impl Draft<'_> {
             || self.samples_mv.iter().any(|s| s.len() != length)
         {
             return Err(RecordError::content(
-                &path,
+                Path::new(self.name),
                 "wants a plain name and one row of equal length for each lead",
             ));
         }
@@ -59,9 +70,7 @@ impl Draft<'_> {
         }
         let bytes: Vec<u8> =
             (0..length).flat_map(|t| counts.iter().flat_map(move |row| row[t].to_le_bytes())).collect();
-        save(&with_extension(&path, "dat"), &bytes)?;
-        save(&with_extension(&path, "hea"), header.as_bytes())?;
-        Ok(path)
+        Ok((header, bytes))
     }
 
     fn count(&self, mv: f32) -> i16 {

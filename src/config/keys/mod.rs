@@ -5,7 +5,7 @@ mod analysis;
 
 pub(super) use analysis::ANALYSIS;
 
-use super::keys_services::HTTP;
+use super::keys_services::{COMMANDS, HTTP, RECORDER};
 use contract::{Key, Kind};
 
 /// What a value must obey beside its kind.
@@ -93,7 +93,7 @@ const PRIORITY: Rule = Rule::OneOf(&["info", "low", "medium"]);
 
 /// All sections, in the order of the documented config.
 pub(super) const SECTIONS: &[Section] =
-    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, COMMANDS, PUBLISH, SINK, HTTP, DISPLAY];
+    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, RECORDER, COMMANDS, PUBLISH, SINK, HTTP, DISPLAY];
 
 const TOP: Section = Section {
     name: "",
@@ -242,20 +242,6 @@ const JOURNAL: Section = Section {
             "The audit log of starts, commands and keys; beside the journal if absent.",
         ),
     ],
-    sample: "",
-};
-
-const COMMANDS: Section = Section {
-    name: "commands",
-    list: false,
-    doc: "Who may acknowledge, pause, mark and relearn over MQTT and HTTP.",
-    fields: &[key(
-        "keys_file",
-        Kind::Path,
-        "",
-        Rule::InFolder,
-        "The file of command keys that `wardbeat keys` writes; absent = no signed command is taken.",
-    )],
     sample: "",
 };
 

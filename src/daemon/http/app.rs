@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::daemon::archive::Archive;
+use crate::daemon::recorder::Tapes;
 use crate::daemon::running::Shared;
 use axum::http::StatusCode;
 use std::ops::Deref;
@@ -15,6 +16,8 @@ pub struct Parts {
     pub archive: Arc<Archive>,
     /// The model's card, Markdown.
     pub card: String,
+    /// The recordings, where there are any.
+    pub tapes: Option<Tapes>,
 }
 
 /// The parts, shared by all requests.

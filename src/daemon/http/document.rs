@@ -24,7 +24,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "Wardbeat",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Read-only door of one node. Wardbeat is research software, no medical device and no alarm system.",
+            "description": "Door of one node. Wardbeat is research software, no medical device and no alarm system.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -52,7 +52,7 @@ fn operation(route: &Route) -> Value {
         "description": "Refused; `detail` says why and what to do.",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
-    json!({
+    let mut told = json!({
         "summary": route.what,
         "operationId": route.path.replace(['/', '{', '}'], "_").trim_matches('_'),
         "parameters": named.chain(asked).collect::<Vec<_>>(),
@@ -60,5 +60,10 @@ fn operation(route: &Route) -> Value {
             "200": {"description": "As asked.", "content": {route.gives: {"schema": schema}}},
             "default": problem,
         },
-    })
+    });
+    if route.method == "post" {
+        let schema = json!({"$ref": "#/components/schemas/Command"});
+        told["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema}}});
+    }
+    told
 }

@@ -1,12 +1,14 @@
 //! Health, metrics, beds, alerts and events over HTTP (`docs/http.md`).
 //!
-//! It only reads: what the daemon counts and shows, and the journal through a connection that cannot write. One table
+//! It reads what the daemon counts and shows, and the journal through a connection that cannot write; signed commands are
+//! handed to the desk that takes them over MQTT too. One table
 //! ([`routes`]) makes both the router and the document that describes it. A port that is taken stops nothing: the
 //! daemon says so and tries again, for watching beds matters more than being asked about it.
 
 mod alerts;
 mod app;
 mod beds;
+mod commands;
 mod document;
 mod events;
 mod guard;
@@ -14,6 +16,7 @@ mod health;
 mod metrics;
 mod problem;
 mod routes;
+mod signal;
 mod tls;
 
 pub use app::{App, Parts};
@@ -93,6 +96,18 @@ pub fn open(
         told.set(None);
     });
     Ok(address)
+}
+
+/// Whether the files of the config can be used.
+///
+/// # Errors
+/// [`DaemonError`] names the file and what is wrong.
+pub fn usable(config: &Http) -> Result<(), DaemonError> {
+    let Some(wanted) = config.address().map_err(|e| DaemonError::Config(format!("http.listen {e}")))? else {
+        return Ok(());
+    };
+    Guard::new(config, wanted)?;
+    tls::acceptor(config).map(drop)
 }
 
 async fn bind(wanted: SocketAddr) -> TcpListener {

@@ -2,14 +2,15 @@
 
 use super::app::App;
 use super::problem::json_of;
-use super::{alerts, beds, document, events, health, metrics};
+use super::{alerts, beds, commands, document, events, health, metrics, signal};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 /// A key of a query, for the document.
+#[derive(Clone, Copy)]
 pub struct Asks {
     pub name: &'static str,
     /// A type of JSON schema: `integer`, `string`, `boolean`.
@@ -36,6 +37,13 @@ const JSON: &str = "application/json";
 const fn asks(name: &'static str, kind: &'static str, what: &'static str) -> Asks {
     Asks { name, kind, what }
 }
+
+/// A stretch of a bed's signal.
+const SPAN: &[Asks] = &[
+    asks("from_n", "integer", "index of the first sample"),
+    asks("to_n", "integer", "index after the last one"),
+    asks("epoch", "string", "of this epoch, eight hex digits; without it, of the newest"),
+];
 
 /// All routes, in the order of the document.
 pub const ROUTES: &[Route] = &[
@@ -85,6 +93,24 @@ pub const ROUTES: &[Route] = &[
         at: || get(beds::one),
     },
     Route {
+        path: "/v1/beds/{site}/{unit}/{bed}/windows",
+        method: "get",
+        what: "What the analysis saw in each recorded second that holds these samples.",
+        asks: SPAN,
+        gives: JSON,
+        schema: "Windows",
+        at: || get(signal::windows),
+    },
+    Route {
+        path: "/v1/beds/{site}/{unit}/{bed}/strip",
+        method: "get",
+        what: "The recorded seconds that hold these samples, as JSON, or with format=wfdb as WFDB records in a tar archive.",
+        asks: &[SPAN[0], SPAN[1], SPAN[2], asks("format", "string", "json or wfdb")],
+        gives: JSON,
+        schema: "Strip",
+        at: || get(signal::strip),
+    },
+    Route {
         path: "/v1/alerts",
         method: "get",
         what: "Messages about alerts in the order of the journal, from a cursor on. Ask again with `since` = `next`.",
@@ -108,6 +134,15 @@ pub const ROUTES: &[Route] = &[
         at: || get(alerts::one),
     },
     Route {
+        path: "/v1/alerts/{id}/evidence",
+        method: "get",
+        what: "The document whose SHA-256 the alert carries as `evidence`, in its very bytes.",
+        asks: &[asks("rev", "integer", "of this message; without it, of the newest that has any")],
+        gives: JSON,
+        schema: "Evidence",
+        at: || get(signal::evidence),
+    },
+    Route {
         path: "/v1/events",
         method: "get",
         what: "Alerts as they are written, as server-sent events; `id` is the cursor, `Last-Event-ID` resumes.",
@@ -115,6 +150,15 @@ pub const ROUTES: &[Route] = &[
         gives: "text/event-stream",
         schema: "",
         at: || get(events::stream),
+    },
+    Route {
+        path: "/v1/commands",
+        method: "post",
+        what: "A signed command, as over MQTT (docs/wire.md). Needs content-type application/json; the answer says how it ended.",
+        asks: &[],
+        gives: JSON,
+        schema: "Answer",
+        at: || post(commands::ask),
     },
     Route {
         path: "/v1/model-card",

@@ -2,6 +2,7 @@
 //! the medians of the newest beats and of the newest other peaks (Hamilton, Open Source ECG Analysis, Computers in
 //! Cardiology 2002, its rules 1 and 3 to 5; the numbers are ours, for 100 Hz).
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Derivative of a Gaussian with a standard deviation of 10 ms, scaled to a sum of magnitudes of 1: strongest at
@@ -36,7 +37,7 @@ const LOST_SHARE: f32 = 0.2;
 /// Lowest height of a beat, in the units of the filters (0.25 mV) a sample: far below any QRS, above amplifier noise.
 const HEIGHT_MIN: f32 = 0.02;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Peak {
     at: u64,
     height: f32,
@@ -44,7 +45,7 @@ struct Peak {
 }
 
 /// The detector; one a stream without holes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Detector {
     signal: VecDeque<f32>,
     /// Magnitudes of the newest slopes.
@@ -58,7 +59,7 @@ pub(super) struct Detector {
 }
 
 /// What is kept until the heights are known.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Learning {
     since: u64,
     /// Highest mean of each second.
@@ -69,7 +70,7 @@ struct Learning {
 }
 
 /// Heights and intervals of the newest beats.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Levels {
     beats: VecDeque<f32>,
     others: VecDeque<f32>,

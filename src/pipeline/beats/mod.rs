@@ -14,19 +14,22 @@ pub(super) use rate::Rates;
 
 use super::preprocess::Conditioner;
 use super::preprocess::quality::Judged;
-use super::preprocess::resample::{Filter, Resampler};
+use super::preprocess::resample::{Filter, Resampler, shared};
 use super::window::{Due, Part};
 use super::{Recording, Track};
 use contract::{Beats, LeadId, Ratio, Signal};
 use detector::Detector;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The lead that is followed, since one sample without a hole.
+#[derive(Serialize, Deserialize)]
 struct Followed {
     lead: LeadId,
     rate: Ratio,
     first_n: u64,
     hops: u64,
+    #[serde(with = "shared")]
     filter: Arc<Filter>,
     resampler: Resampler,
     conditioner: Conditioner,
@@ -34,7 +37,7 @@ struct Followed {
 }
 
 /// Finds the beats of one bed.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Follower {
     followed: Option<Followed>,
 }

@@ -5,11 +5,13 @@ mod shown;
 
 use super::beats::Rates;
 use super::decide::{Context, Decider, Held, Left, Moment, Saved};
+use super::evidence::{Evidence, Keeper};
+use super::replay;
 use super::ring::{Ring, Taken};
 use super::timeline::{ClockTrouble, Timeline};
 use super::view::View;
 use super::window::{Part, complete_hop, cut, first_hop};
-use super::{Due, Now};
+use super::{Analyser, Due, Now};
 use crate::config::Analysis;
 use crate::snapshot::{AlertView, BedHealth, BedState};
 use contract::{Alert, BedId, Birth, Code, Finding, Frame, LeadId, Mode, MonoMs, Numeric, Why};
@@ -59,6 +61,10 @@ pub(super) struct Bed {
     pub waits: bool,
     decider: Decider,
     people: People,
+    keeper: Keeper,
+    evidence: Vec<Evidence>,
+    /// A person or a birth changed what is held of the bed since the last checkpoint.
+    changed: bool,
     view: View,
     last: Option<(Finding, MonoMs)>,
     state: (BedState, contract::UtcMs),
@@ -68,6 +74,9 @@ impl Bed {
     pub fn new(id: BedId, label: String, now: Now) -> Self {
         Self {
             decider: Decider::new(id.clone()),
+            keeper: Keeper::default(),
+            evidence: Vec::new(),
+            changed: false,
             id,
             label,
             born: now.mono,
@@ -98,6 +107,7 @@ impl Bed {
         self.paced[0] = birth.paced;
         if let Some(token) = &birth.patient {
             self.decider.patient(token);
+            self.changed = true;
         }
     }
 
@@ -215,7 +225,7 @@ impl Bed {
         let (window, from_n, to_n) = complete_hop(ring, next)?;
         self.next_hop = Some(window + 1);
         let (leads, samples_mv) = cut(ring, from_n, to_n);
-        Some(Due {
+        let due = Due {
             bed: self.id.clone(),
             epoch: self.epoch?,
             window,
@@ -229,7 +239,9 @@ impl Bed {
             leads,
             samples_mv,
             part: Part::Live,
-        })
+        };
+        self.keeper.hop(&due);
+        Some(due)
     }
 
     /// Takes a finding; returns how many advisories the cap held back.
@@ -240,7 +252,10 @@ impl Bed {
         now: Now,
         alerts: &mut Vec<Alert>,
     ) -> u64 {
+        let before = alerts.len();
         let silent = self.decider.finding(finding, context, alerts);
+        let raised = &mut alerts[before..];
+        self.evidence.extend(replay::seal(&self.keeper, &self.decider, raised, finding, context));
         let newest = self.decider.newest();
         self.view.second(newest, self.decider.thresholds(context.analysis), finding);
         if let Ok(reading) = &finding.reading {
@@ -255,7 +270,9 @@ impl Bed {
     /// Judges what depends on time alone: silence, the clock, the end of a pause; returns how many advisories the cap
     /// held back.
     pub fn time(&mut self, context: &Context, now: Now, alerts: &mut Vec<Alert>) -> u64 {
+        let before = alerts.len();
         self.decider.end_gone(context, now.utc, alerts);
+        let gone = alerts.len() > before;
         let end = self.ring.as_ref().and_then(Ring::end).unwrap_or(0);
         let at = Moment { epoch: self.epoch.unwrap_or(0), n: end, at: now.utc };
         // A silence that an earlier run told goes on until something is heard.
@@ -273,10 +290,13 @@ impl Bed {
         if detail.is_some() || self.decider.is_open(Code::Clock) {
             self.decider.technical(Code::Clock, detail, (why, since), self.mode, context, alerts);
         }
-        if self.people.pause_is_over(now.mono) {
+        let pause_over = self.people.pause_is_over(now.mono);
+        if pause_over {
             self.decider.pause(false);
         }
+        let before = alerts.len();
         let silent = self.decider.release(context, now.utc, alerts);
+        self.changed |= gone || pause_over || alerts.len() > before;
         let view = &self.view;
         self.decider.freeze(|| view.columns.iter().copied().collect());
         let state = self.state_now(context.analysis, 0, now);
@@ -320,7 +340,23 @@ impl Bed {
         for mark in &left.marks {
             self.people.mark(mark.clone(), now.utc);
         }
+        self.changed = true;
         self.decider.reopen(left, context, now.utc)
+    }
+
+    /// Evidence of what was raised since the last call.
+    pub fn take_evidence(&mut self) -> Vec<Evidence> {
+        std::mem::take(&mut self.evidence)
+    }
+
+    /// Whether something but the stream changed what is held since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    pub fn checkpoint(&self, analyser: &Analyser, context: &Context) -> Option<Vec<u8>> {
+        let state = (&self.decider, &self.keeper);
+        replay::checkpoint(analyser, &self.id, state, (context.model_id, context.config_id))
     }
 
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {

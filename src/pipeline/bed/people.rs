@@ -62,6 +62,7 @@ impl People {
 impl Bed {
     /// Does what a person asked.
     pub fn obey(&mut self, command: &Command, by: &str, now: Now) -> Ruling {
+        self.changed = true;
         match command {
             Command::Acknowledge { alert, rev } => {
                 let known = self.decider.acknowledge(alert, *rev, by, now.utc);

@@ -4,6 +4,7 @@ use super::words;
 use crate::pipeline::Setup;
 use crate::snapshot::ClusterName;
 use contract::{Alert, AlertId, Code, Level, Mode, Phase, Priority, UtcMs, Why};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// What every alert of a ward carries.
@@ -16,7 +17,7 @@ pub(in crate::pipeline) struct Context<'a> {
 }
 
 /// A place in a bed's stream and its wall time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::pipeline) struct Moment {
     pub epoch: u32,
     pub n: u64,
@@ -136,6 +137,8 @@ pub(super) fn left(last: &Alert, decided: UtcMs) -> Alert {
         phase: Phase::End,
         decided,
         text: words::RESTARTED.into(),
+        // It follows from a restart, not from the signal.
+        evidence: String::new(),
         ..last.clone()
     }
 }

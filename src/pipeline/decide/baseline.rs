@@ -23,14 +23,17 @@ struct Learnt {
     /// Seconds of good signal seen.
     seconds: u32,
     windows: VecDeque<Window>,
-    #[serde(skip)]
     waiting: VecDeque<(u64, Window)>,
-    #[serde(skip)]
     usual: Option<Usual>,
-    #[serde(skip)]
     renewed: u64,
-    #[serde(skip)]
     used: u64,
+}
+
+/// One lead set as it is saved: enough to speak at once after a restart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct SavedSet {
+    seconds: u32,
+    windows: VecDeque<Window>,
 }
 
 /// A bed's baseline as it is saved.
@@ -42,11 +45,11 @@ pub struct Saved {
     pub config: String,
     /// The patient's token, where the gateway gives one.
     pub patient: Option<String>,
-    sets: BTreeMap<u16, Learnt>,
+    sets: BTreeMap<u16, SavedSet>,
 }
 
 /// A bed's baseline.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Baseline {
     patient: Option<String>,
     sets: BTreeMap<u16, Learnt>,
@@ -128,7 +131,7 @@ impl Baseline {
         let thin = |set: &Learnt| {
             let step = if set.windows.len() >= WINDOWS_MIN { THIN } else { 1 };
             let windows = set.windows.iter().step_by(step).cloned().collect();
-            Learnt { seconds: set.seconds, windows, ..Learnt::default() }
+            SavedSet { seconds: set.seconds, windows }
         };
         let sets = self.sets.iter().map(|(mask, set)| (*mask, thin(set))).collect();
         Some(Saved { model: model.into(), config: config.into(), patient: self.patient.clone(), sets })
@@ -140,7 +143,8 @@ impl Baseline {
             return false;
         }
         self.patient = saved.patient;
-        self.sets = saved.sets;
+        let set = |s: SavedSet| Learnt { seconds: s.seconds, windows: s.windows, ..Learnt::default() };
+        self.sets = saved.sets.into_iter().map(|(mask, s)| (mask, set(s))).collect();
         for set in self.sets.values_mut() {
             if set.seconds >= analysis.learn_s && !set.windows.is_empty() {
                 set.renew(0);

@@ -9,6 +9,7 @@ use super::words;
 use crate::snapshot::{AlertView, Column};
 use contract::limits::NOTE_BYTES_MAX;
 use contract::{Alert, AlertClass, AlertId, BedId, Code, Level, Phase, Ruling, Status, UtcMs, Why};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Ended alerts kept for the screen.
@@ -17,7 +18,7 @@ const HOUR_S: u64 = 3_600;
 pub(super) const DAY_S: u64 = 24 * HOUR_S;
 
 /// Why an alert is not said outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::pipeline) enum Held {
     /// Beyond the cap of the hour or the day.
     Cap,
@@ -38,7 +39,7 @@ impl Held {
 }
 
 /// One alert as it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     alert: Alert,
     held: Option<Held>,
@@ -53,7 +54,7 @@ struct Entry {
 }
 
 /// A bed's alerts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Book {
     open: BTreeMap<Code, Entry>,
     ended: VecDeque<Entry>,

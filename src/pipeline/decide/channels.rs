@@ -48,7 +48,7 @@ impl Window {
 }
 
 /// Middle and spread of one value.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Band {
     pub middle: f32,
     pub spread: f32,
@@ -97,7 +97,7 @@ fn shares(window: &Window) -> Vec<f32> {
 }
 
 /// What is usual for a bed with one lead set.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Usual {
     pub e: Band,
     pub n: Band,
@@ -109,7 +109,7 @@ pub(super) struct Usual {
 }
 
 /// One second's evidence: `ln(1 + z)` a channel, and the shift itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Evidence {
     pub e: f32,
     pub n: f32,

@@ -23,13 +23,14 @@
 use super::alert::Moment;
 use crate::config::Analysis;
 use contract::Level;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// An advisory that goes on this long differs "strongly and lasts".
 const LASTS_S: u64 = 60;
 
 /// What one second said to the condition.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Verdict {
     /// The bed's own count of seconds.
     pub second: u64,
@@ -50,7 +51,7 @@ pub(super) enum Turn {
     End,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum State {
     Inactive,
     Pending,
@@ -59,7 +60,7 @@ enum State {
 }
 
 /// One condition.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Condition {
     state: State,
     recent: VecDeque<Verdict>,

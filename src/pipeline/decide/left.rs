@@ -40,7 +40,9 @@ impl Decider {
                 continue;
             }
             let seen = left.seen.iter().find(|s| s.0 == open.id);
-            self.book.reopen(open.clone(), seen.map(|s| (s.1.clone(), s.2)));
+            // What is said next has evidence of its own, or none.
+            let taken = Alert { evidence: String::new(), ..open.clone() };
+            self.book.reopen(taken, seen.map(|s| (s.1.clone(), s.2)));
             if open.code == Code::Signal {
                 self.watch.reopen(&open.why.leads);
             }

@@ -32,6 +32,7 @@ use contract::{
     Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Signal,
     UtcMs, Why,
 };
+use serde::{Deserialize, Serialize};
 use shown::{largest, shifts, shown, thousandths};
 use signal::SignalWatch;
 use std::collections::{BTreeMap, VecDeque};
@@ -45,7 +46,7 @@ const HISTORY_S: usize = 64;
 const ADVISORIES: [Code; 3] = [Code::Uncertain, Code::New, Code::Changed];
 
 /// One second as an alert's evidence shows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Past {
     second: u64,
     from_n: u64,
@@ -55,7 +56,7 @@ struct Past {
 }
 
 /// All that is held of one bed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Decider {
     bed: BedId,
     /// Seconds of the bed's own stream, over epochs.

@@ -3,9 +3,10 @@
 
 use crate::config::Analysis;
 use contract::{LeadId, LeadSignal, Signal};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Lead {
     out: bool,
     /// Seconds in a row that speak against the present state.
@@ -14,7 +15,7 @@ struct Lead {
 }
 
 /// The leads of a bed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct SignalWatch {
     leads: BTreeMap<LeadId, Lead>,
 }

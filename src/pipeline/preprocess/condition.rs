@@ -1,6 +1,8 @@
 //! The causal filters at 100 Hz, clip and scale: one lead in mV in, the network's units out
 //! (`docs/method.md`, preprocessing 3 to 5). Training and live use call the same code.
 
+use serde::{Deserialize, Serialize};
+
 /// Coefficients of one second-order section, `a0 = 1`.
 struct Section {
     b: [f64; 3],
@@ -35,7 +37,7 @@ impl Section {
 }
 
 /// The filters of one lead over one segment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Conditioner {
     /// Input kept until the reflection can run; empty once it has.
     held_mv: Vec<f32>,

@@ -3,6 +3,7 @@
 
 use crate::model::{LEADS, LeadMask};
 use contract::LeadId;
+use serde::{Deserialize, Serialize};
 
 const I: usize = 0;
 const II: usize = 1;
@@ -10,7 +11,7 @@ const II: usize = 1;
 const DERIVED: std::ops::Range<usize> = 2..6;
 
 /// Where the network's leads come from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::pipeline) struct Plan {
     /// The leads the network sees.
     pub mask: LeadMask,

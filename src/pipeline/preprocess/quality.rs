@@ -2,6 +2,7 @@
 //! (`docs/method.md`, Live use, gate; second trial, gate Q with its step and noise rules).
 
 use contract::{Ratio, Signal};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Holes up to this long are bridged by holding the last value, in ms.
@@ -34,7 +35,7 @@ const OUT_S: u32 = 2;
 const BACK_S: u32 = 5;
 
 /// One lead's memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::pipeline) struct LeadGate {
     last_mv: Option<f32>,
     /// Missing samples in a row at the end of the last hop.

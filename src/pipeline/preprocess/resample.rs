@@ -3,6 +3,7 @@
 
 use super::factors;
 use contract::Ratio;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const KAISER_BETA: f64 = 5.0;
@@ -21,7 +22,7 @@ pub(in crate::pipeline) struct Filter {
     runs: Vec<f64>,
     /// Where each run begins, and the end of the last.
     starts: Vec<u32>,
-    whole_hz: bool,
+    rate: Ratio,
 }
 
 /// Outputs computed side by side. Each is one sum in ascending order of the inputs, so that neither this number nor the
@@ -61,7 +62,7 @@ impl Filter {
             runs.extend(run.map(|i| taps[i as usize]));
             starts.push(runs.len() as u32);
         }
-        Self { up, down, half, runs, starts, whole_hz: rate.parts().1 == 1 }
+        Self { up, down, half, runs, starts, rate }
     }
 
     /// The first input that an output centred on `at` may need, counted from below zero, and its taps from there on.
@@ -84,14 +85,30 @@ impl Filter {
             return 0;
         }
         // A rate that is no whole number of Hz has hops that begin up to one sample early.
-        let slack = if self.whole_hz { self.up } else { 2 * self.up };
+        let whole_hz = self.rate.parts().1 == 1;
+        let slack = if whole_hz { self.up } else { 2 * self.up };
         (slack + self.half).div_ceil(self.down) - 1
     }
 }
 
+/// A shared filter is saved as its rate, from which it is made anew.
+pub(in crate::pipeline) mod shared {
+    use super::{Arc, Filter, Ratio};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(filter: &Arc<Filter>, to: S) -> Result<S::Ok, S::Error> {
+        filter.rate.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Filter>, D::Error> {
+        Ok(Arc::new(Filter::new(Ratio::deserialize(from)?)))
+    }
+}
+
 /// One lead of one segment on its way to 100 Hz.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::pipeline) struct Resampler {
+    #[serde(with = "shared")]
     filter: Arc<Filter>,
     /// Input that later outputs still need; the first has the index `first`.
     held: Vec<f32>,

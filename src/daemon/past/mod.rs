@@ -1,0 +1,105 @@
+//! A node's past, from its journal and recordings: alerts derived anew, models compared, signal for export.
+//!
+//! It only reads, and needs no running daemon.
+
+mod again;
+mod compare;
+pub(super) mod stretches;
+
+pub use again::{Outcome, Verdict};
+pub use compare::Comparison;
+
+use super::DaemonError;
+use super::archive::{Archive, Kept};
+use super::recorder::{self, Kind, Tapes};
+use crate::config::Settings;
+use crate::model::Bundle;
+use crate::pipeline::{Due, Setup};
+use contract::BedId;
+use std::path::Path;
+
+/// The recordings and the journal of a node, for those who look back.
+pub struct Past {
+    settings: Settings,
+    tapes: Tapes,
+    archive: Archive,
+}
+
+/// What the recorder holds of one bed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The bed.
+    pub bed: BedId,
+    /// Files.
+    pub files: usize,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+impl Past {
+    /// The past of the node with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let tapes = Tapes::new(recorder::folder(&settings));
+        let archive = Archive::new(&settings.journal.path);
+        Self { settings, tapes, archive }
+    }
+
+    /// What the recorder holds, by bed.
+    #[must_use]
+    pub fn beds(&self) -> Vec<Held> {
+        let size = |path: &std::path::PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
+        let held = |bed: BedId| {
+            let files = self.tapes.files(&bed);
+            Held { bytes: files.iter().map(size).sum(), files: files.len(), bed }
+        };
+        self.tapes.beds().into_iter().map(held).collect()
+    }
+
+    fn setup(&self, bundle: &Bundle) -> Setup {
+        Setup::of(&self.settings, bundle)
+    }
+
+    /// Every message about the one alert whose id begins so.
+    fn messages(&self, id: &str) -> Result<Vec<Kept>, DaemonError> {
+        let told = |e: rusqlite::Error| DaemonError::Journal {
+            path: self.settings.journal.path.display().to_string(),
+            why: e.to_string(),
+        };
+        let found = self.archive.beginning(id).map_err(told)?;
+        match found.as_slice() {
+            [] => Err(DaemonError::Asked(format!("no alert {id} in the journal"))),
+            [one] => self.archive.alert(one).map_err(told),
+            more => {
+                let what = format!("{} alerts begin with {id}: {}", more.len(), more.join(", "));
+                Err(DaemonError::Asked(what))
+            }
+        }
+    }
+
+    /// The newest hops of a bed, oldest first.
+    fn newest_hops(&self, bed: &BedId, hops: usize) -> Result<Vec<Due>, DaemonError> {
+        let files = self.tapes.files(bed);
+        if files.is_empty() {
+            let known: Vec<String> = self.tapes.beds().iter().map(ToString::to_string).collect();
+            let what = format!("no recording of {bed}; there are recordings of: {}", known.join(", "));
+            return Err(DaemonError::Asked(what));
+        }
+        let mut all: Vec<Due> = Vec::new();
+        for path in files.iter().rev() {
+            all.splice(0..0, hops_of(path)?);
+            if all.len() >= hops {
+                break;
+            }
+        }
+        all.drain(..all.len().saturating_sub(hops));
+        Ok(all)
+    }
+}
+
+fn hops_of(path: &Path) -> Result<Vec<Due>, DaemonError> {
+    let told = |why| DaemonError::File { path: path.display().to_string(), why };
+    let reading = recorder::read(path).map_err(told)?;
+    let hops = reading.records.iter().filter(|r| r.kind == Kind::Hop);
+    Ok(hops.filter_map(|r| Due::from_bytes(&reading.bed, &r.body)).collect())
+}

@@ -1,0 +1,287 @@
+//! Alerts derived again: from a checkpoint and the hops after it, and from a daemon's evidence on disk.
+
+mod ward;
+
+use contract::{
+    AlertClass, BedId, Flags, Frame, FrameParts, Heard, LeadId, Mode, MonoMs, Ratio, UtcMs, topic,
+};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use ward::{PATIENCE, Voice, settings, until};
+use wardbeat::config::Analysis;
+use wardbeat::daemon::{self, Outcome, Past};
+use wardbeat::model::{Bundle, open_engine};
+use wardbeat::pipeline::{Analyser, Due, Evidence, Now, Replay, Setup, Ward};
+
+const RATE_HZ: usize = 250;
+
+/// Beats of one shape, then of another, then a flat line, then the first shape again; lead II in mV.
+fn signal() -> Vec<f32> {
+    let mut x = 9_u64;
+    let mut noise = move || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        (x >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..110 * RATE_HZ)
+        .map(|i| {
+            let (second, t) = (i / RATE_HZ, i as f32 / RATE_HZ as f32);
+            let beat = (t * 1.2).fract() - 0.3;
+            let upright = 1.1 * (-beat * beat * 900.0).exp();
+            match second {
+                40..70 => 0.9 * (t * 11.0).sin() + 0.01 * noise(),
+                80..90 => 0.0,
+                _ => upright + 0.02 * noise(),
+            }
+        })
+        .collect()
+}
+
+fn frame(bed: &BedId, samples: &[f32], second: usize) -> Frame {
+    Frame::new(FrameParts {
+        bed: bed.clone(),
+        epoch: 7,
+        seq: second as u32,
+        n0: (second * RATE_HZ) as u64,
+        rate: Ratio::hz(RATE_HZ as u32).expect("valid"),
+        t0: Some(UtcMs(1_795_386_208_000 + second as i64 * 1_000)),
+        flags: Flags { first: second == 0, ..Flags::default() },
+        mode: Mode::Test,
+        leads: vec![LeadId::new("II").expect("valid")],
+        samples_mv: samples[second * RATE_HZ..(second + 1) * RATE_HZ].to_vec(),
+    })
+    .expect("valid")
+}
+
+fn analysis() -> Analysis {
+    Analysis {
+        learn_s: 15,
+        score_on: 0.6,
+        score_off: 0.5,
+        score_strong: 0.9,
+        over_s: 3,
+        of_s: 5,
+        clear_s: 5,
+        refractory_s: 5,
+        per_hour: 60,
+        per_day: 1_000,
+        ..Analysis::default()
+    }
+}
+
+fn setup() -> Setup {
+    Setup { site: "site1".into(), config_id: "c-1".into(), analysis: analysis(), ..Setup::default() }
+}
+
+/// What a live run gave: hops, checkpoints before some of them, messages and evidence by key.
+#[derive(Default)]
+struct Live {
+    hops: Vec<Due>,
+    checkpoints: BTreeMap<usize, Vec<u8>>,
+    /// Checkpoints that followed a change which no signal made, as the recorder keeps them.
+    changes: BTreeMap<usize, Vec<u8>>,
+    /// Messages that follow from the signal: those with evidence.
+    alerts: Vec<(String, String)>,
+    evidence: Vec<Evidence>,
+    analysis: usize,
+}
+
+fn live(bundle: &Arc<Bundle>, bed: &BedId) -> Live {
+    let mut ward = Ward::new(setup(), bundle);
+    let mut analyser = Analyser::new(bundle.clone(), open_engine(bundle, "cpu").expect("the CPU"));
+    let (samples, mut found) = (signal(), Live::default());
+    for second in 0..samples.len() / RATE_HZ {
+        let now = Now { mono: MonoMs(second as u64 * 1_000), utc: UtcMs(second as i64 * 1_000) };
+        ward.hear(Heard::Frame(frame(bed, &samples, second)), now);
+        loop {
+            let due = ward.take_due(now);
+            if due.is_empty() {
+                break;
+            }
+            let place = found.hops.len();
+            if place.is_multiple_of(13) {
+                found.checkpoints.insert(place, ward.checkpoint(bed, &analyser).expect("a known bed"));
+            }
+            if ward.take_changed(bed) {
+                found.changes.insert(place, ward.checkpoint(bed, &analyser).expect("a known bed"));
+            }
+            let findings = analyser.analyse(&due);
+            for alert in ward.conclude(&findings, now) {
+                found.analysis += usize::from(alert.class == AlertClass::Analysis);
+                if !alert.evidence.is_empty() {
+                    found.alerts.push((alert.key(), serde_json::to_string(&alert).expect("plain")));
+                }
+            }
+            found.evidence.extend(ward.take_evidence());
+            found.hops.extend(due);
+        }
+    }
+    found
+}
+
+#[test]
+fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() {
+    let bundle = Arc::new(Bundle::tiny(3));
+    let bed = ward::bed("b01");
+    let live = live(&bundle, &bed);
+    let codes: Vec<&str> = live.alerts.iter().map(|a| a.1.as_str()).collect();
+    assert!(live.analysis >= 2, "no analysis alert to compare: {codes:#?}");
+    assert!(codes.iter().any(|c| c.contains("WB-SIG")), "no signal alert to compare: {codes:#?}");
+    assert_eq!(live.alerts.len(), live.evidence.len(), "each message has its evidence");
+    for ((key, alert), evidence) in live.alerts.iter().zip(&live.evidence) {
+        assert_eq!(*key, format!("{}:{}", evidence.id, evidence.rev));
+        let hash = wardbeat::model::sha256_hex(&evidence.document);
+        assert!(alert.contains(&format!("\"evidence\":\"sha256:{hash}\"")), "{alert}");
+        let document = String::from_utf8_lossy(&evidence.document);
+        assert!(!document.contains("class_prob\":[0"), "class probabilities in the evidence");
+    }
+    for (from, checkpoint) in &live.checkpoints {
+        let engine = open_engine(&bundle, "cpu").expect("the CPU");
+        let mut replay = Replay::new(setup(), &bundle, engine, &bed);
+        assert_eq!(replay.load(checkpoint), Ok("c-1".into()));
+        let (mut alerts, mut evidence) = (Vec::new(), Vec::new());
+        for (place, hop) in live.hops.iter().enumerate().skip(*from) {
+            if let Some(changed) = live.changes.get(&place).filter(|_| place > *from) {
+                replay.load(changed).expect("of the same model");
+            }
+            let replayed = replay.hop(hop.clone());
+            alerts
+                .extend(replayed.alerts.iter().map(|a| (a.key(), serde_json::to_string(a).expect("plain"))));
+            evidence.extend(replayed.evidence);
+        }
+        let rest = live.alerts.len() - alerts.len();
+        assert_eq!(alerts, live.alerts[rest..], "from hop {from}");
+        assert_eq!(evidence, live.evidence[rest..], "from hop {from}");
+        assert!(*from > 0 || rest == 0, "the first checkpoint replays everything");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_model_or_of_garbage_is_refused_in_words() {
+    let bundle = Arc::new(Bundle::tiny(3));
+    let other = Arc::new(Bundle::tiny(4));
+    let bed = ward::bed("b01");
+    let live = live(&bundle, &bed);
+    let mut replay = Replay::new(setup(), &other, open_engine(&other, "cpu").expect("the CPU"), &bed);
+    let told = replay.load(&live.checkpoints[&13]).expect_err("another model").to_string();
+    assert!(told.contains(&bundle.id), "{told}");
+    for cut in [0, 1, 100, live.checkpoints[&13].len() - 1] {
+        assert!(replay.load(&live.checkpoints[&13][..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+struct Recorded {
+    folder: tempfile::TempDir,
+    config: PathBuf,
+    id: String,
+    settings: wardbeat::config::Settings,
+}
+
+/// A daemon hears the signal, raises WB-SIG and ends it, and stops.
+fn recorded(bundle: &Arc<Bundle>) -> Recorded {
+    let broker = broker::Broker::start().expect("a broker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(broker.port(), folder.path());
+    settings.analysis = analysis();
+    settings.recorder.enabled = true;
+    let running = daemon::start(settings.clone(), bundle.clone()).expect("starts");
+    assert!(running.joined(PATIENCE), "the daemon does not join");
+    let (bed, samples) = (ward::bed("b01"), signal());
+    let voice = Voice::new(broker.port(), "monitor");
+    for second in 0..samples.len() / RATE_HZ {
+        let frame = frame(&bed, &samples, second);
+        let payload = decoder_json::encode(&frame, decoder_json::Unit::Millivolt);
+        voice.say(&topic::of(&bed, topic::WAVE_JSON), payload);
+        // Slower than a flood, so that no queue lets a frame go.
+        until("the frame is heard", || running.counters().frames_in > second as u64);
+    }
+    until("all seconds", || running.counters().windows as usize == samples.len() / RATE_HZ);
+    assert_eq!(running.counters().frames_lost, 0);
+    drop(running);
+    let db = rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("opens");
+    let sql = "SELECT id FROM alert WHERE code = 'WB-SIG' ORDER BY seq LIMIT 1";
+    let id = db.query_row(sql, [], |row| row.get(0)).expect("WB-SIG was raised");
+    let config = folder.path().join("ward.toml");
+    let analysis = toml::to_string(&analysis()).expect("plain");
+    let sources = toml::to_string(&BTreeMap::from([("source", &settings.sources)])).expect("plain");
+    let text = format!(
+        "{sources}\n[analysis]\n{analysis}\n[journal]\npath = \"{}\"\n[broker]\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        settings.journal.path.display(),
+        broker.port()
+    );
+    std::fs::write(&config, text).expect("writes");
+    Recorded { folder, config, id, settings }
+}
+
+#[test]
+fn a_daemon_s_alerts_come_out_of_their_evidence_again_or_what_differs_is_said() {
+    let bundle = Arc::new(Bundle::tiny(7));
+    let recorded = recorded(&bundle);
+    let past = Past::new(recorded.settings.clone());
+    let db = rusqlite::Connection::open(recorded.folder.path().join("journal.sqlite")).expect("opens");
+    let mut rows = db.prepare("SELECT DISTINCT id FROM alert WHERE code <> 'WB-NODATA'").expect("reads");
+    let ids: Vec<String> =
+        rows.query_map([], |row| row.get(0)).expect("reads").collect::<Result<_, _>>().expect("texts");
+    let mut same = 0;
+    for id in &ids {
+        for verdict in past.alert(id, &bundle).expect("answers") {
+            assert!(
+                matches!(verdict.outcome, Outcome::Same | Outcome::NotPromised),
+                "{}: {:?}",
+                verdict.key,
+                verdict.outcome
+            );
+            same += usize::from(verdict.outcome == Outcome::Same);
+        }
+    }
+    assert!(same >= 2, "start and end of WB-SIG at least: {same} of {ids:?}");
+
+    // The beginning of an id is enough; another model is named; a changed sample is found.
+    let told = past.alert(&recorded.id[..10], &Arc::new(Bundle::tiny(8))).expect("answers");
+    let Outcome::Differs(what) = &told[0].outcome else { panic!("another model: {told:?}") };
+    assert!(what.iter().any(|w| w.contains("the model is")), "{what:?}");
+    let path = recorded.folder.path().join("journal.recorder/evidence");
+    for entry in std::fs::read_dir(path).expect("evidence").flatten() {
+        let mut bytes = std::fs::read(entry.path()).expect("reads");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        std::fs::write(entry.path(), bytes).expect("writes");
+    }
+    let told = past.alert(&recorded.id, &bundle).expect("answers");
+    assert!(told.iter().all(|v| matches!(v.outcome, Outcome::Differs(_))), "damage goes unseen: {told:?}");
+}
+
+#[test]
+fn recordings_are_listed_exported_and_compared_by_two_models() {
+    let bundle = Arc::new(Bundle::tiny(7));
+    let recorded = recorded(&bundle);
+    let past = Past::new(recorded.settings.clone());
+    let bed = ward::bed("b01");
+    let found = past.compare(&bed, 3_600, [&bundle, &bundle], |_, _| {}).expect("compares");
+    assert!(found.hops > 50 && found.read_by_one == 0);
+    assert_eq!(found.alerts[0], found.alerts[1], "one model twice says one thing");
+    assert!(!found.alerts[0].is_empty());
+    let other = Arc::new(Bundle::tiny(8));
+    let found = past.compare(&bed, 3_600, [&bundle, &other], |_, _| {}).expect("compares");
+    assert!((found.entropy[0] - found.entropy[1]).abs() > 1e-6, "two models read alike");
+
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_wardbeat")).args(args).output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{args:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
+        told
+    };
+    let config = recorded.config.to_str().expect("text");
+    assert!(run(&["recordings", "list", "--config", config]).contains("site1/icu/b01: 1 files"));
+    let out = recorded.folder.path().join("out");
+    run(&["recordings", "export", "site1/icu/b01", "--config", config, "--out", out.to_str().expect("text")]);
+    let record = recordings::Record::read(&out.join("icu-b01-000")).expect("a WFDB record");
+    let exported = record.signal_mv(0).expect("a lead in mV");
+    let sent = signal();
+    assert_eq!(exported.len(), sent.len());
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 0.000_6;
+    assert!(exported.iter().zip(&sent).all(near), "the export is not the signal");
+}
