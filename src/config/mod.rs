@@ -20,8 +20,8 @@ mod rules;
 mod settings;
 mod together;
 
+pub use self::broker::{Broker, BrokerUrl};
 pub use analysis::Analysis;
-pub use broker::{Broker, BrokerUrl};
 pub use diagnose::Fault;
 pub use document::{documented, schema};
 pub use http::Http;

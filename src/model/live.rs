@@ -4,11 +4,14 @@
 //! the calls, so any chunking of a segment gives the bits of one pass over it. A segment starts with each layer's zero
 //! padding and, when it is finished, ends with it: exactly the padded convolutions of training.
 
+mod input;
+
 use super::bundle::ModelError;
 use super::conv::Conv;
 use super::engine::{Engine, State, Steps, Stream, Work};
 use super::kernel::{Finish, Panels, isa};
 use super::{Architecture, Arrays, LEADS, LeadMask};
+use input::Input;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -99,79 +102,6 @@ impl Network {
             last: Vec::new(),
             steps: 0,
         }
-    }
-}
-
-/// A convolution's input, as far as something still needs it, and how far the convolution has come.
-#[derive(Serialize, Deserialize)]
-struct Input {
-    conv: Conv,
-    /// Rows kept; row i of the input is row `pad + i` here, before it lie the zeros of the segment's start.
-    rows: Vec<f32>,
-    /// Padded rows already dropped.
-    dropped: usize,
-    /// Next output.
-    next: usize,
-}
-
-impl Input {
-    fn new(conv: &Conv) -> Self {
-        let mut input = Self { conv: *conv, rows: Vec::new(), dropped: 0, next: 0 };
-        input.begin();
-        input
-    }
-
-    /// Before the first row of a segment.
-    fn begin(&mut self) {
-        self.rows.clear();
-        (self.dropped, self.next) = (0, 0);
-        self.pad();
-    }
-
-    /// The zeros before the first row or behind the last one.
-    fn pad(&mut self) {
-        self.append(self.conv.pad());
-    }
-
-    /// Room for `n` more rows.
-    fn append(&mut self, n: usize) -> &mut [f32] {
-        let at = self.rows.len();
-        self.rows.resize(at + n * self.conv.inputs, 0.0);
-        &mut self.rows[at..]
-    }
-
-    /// From padded row `row` on.
-    fn from(&self, row: usize) -> &[f32] {
-        &self.rows[(row - self.dropped) * self.conv.inputs..]
-    }
-
-    /// From row `row` of the input itself on.
-    fn inside(&self, row: usize) -> &[f32] {
-        self.from(row + self.conv.pad())
-    }
-
-    /// Outputs that can be computed now.
-    fn ready(&self) -> usize {
-        let Conv { inputs, taps, stride, dilation, .. } = self.conv;
-        let (have, span) = (self.dropped + self.rows.len() / inputs, (taps - 1) * dilation + 1);
-        if have < span { 0 } else { ((have - span) / stride + 1).saturating_sub(self.next) }
-    }
-
-    /// Computes the next `n` outputs.
-    fn run(&mut self, layer: &Layer, n: usize, out: &mut [f32], finish: Finish<'_>) {
-        if n > 0 {
-            layer.conv.forward(self.from(self.next * self.conv.stride), &layer.kernel, n, out, finish);
-        }
-        self.next += n;
-    }
-
-    /// Drops what lies before padded row `row` and before the next output's reach.
-    fn drop_before(&mut self, row: usize) {
-        // A stride may point behind what has come yet.
-        let have = self.dropped + self.rows.len() / self.conv.inputs;
-        let row = row.min(self.next * self.conv.stride).min(have);
-        self.rows.drain(..(row - self.dropped) * self.conv.inputs);
-        self.dropped = row;
     }
 }
 

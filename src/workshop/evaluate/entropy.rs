@@ -209,9 +209,9 @@ impl Noise {
         };
         for lead in 0..LEADS {
             let clean: Vec<f32> = signal.iter().skip(lead).step_by(LEADS).copied().collect();
-            let channel = &self.channels[rng.random_range(0..self.channels.len())];
-            let from = rng.random_range(0..channel.len());
-            let mut piece: Vec<f32> = channel.iter().cycle().skip(from).take(LENGTH).copied().collect();
+            let recorded = &self.channels[rng.random_range(0..self.channels.len())];
+            let from = rng.random_range(0..recorded.len());
+            let mut piece: Vec<f32> = recorded.iter().cycle().skip(from).take(LENGTH).copied().collect();
             let average = piece.iter().sum::<f32>() / LENGTH as f32;
             // The signal is in units of 0.25 mV, and so becomes the noise.
             let power = variance(&piece).max(1e-12);
