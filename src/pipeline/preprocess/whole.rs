@@ -59,7 +59,7 @@ mod tests {
     fn a_recording_prepared_at_once_gives_the_steps_of_the_pipeline() {
         let wave = |lead: usize, i: usize| {
             let t = i as f32 / 500.0;
-            (t * 7.0).sin() + 0.3 * (t * 50.0 + lead as f32).cos() + 0.002 * (i * 7_919 % 101) as f32
+            (t * 7.0).sin() + 0.3 * (t * 50.0 + lead as f32).cos() + 0.000_3 * (i * 7_919 % 101) as f32
         };
         let recording = Recording {
             bed: BedId::new("a/b/c").expect("valid"),
