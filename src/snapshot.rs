@@ -6,6 +6,7 @@
 
 use contract::{AlertClass, AlertId, BedId, ClusterShift, Code, LeadId, LeadSignal, Level, Mode, UtcMs};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The ward at one moment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -91,6 +92,19 @@ pub struct Column {
     pub max_mv: f32,
     /// Nearest cluster of the step that covers it, once the network has seen its look-ahead.
     pub cluster: Option<u8>,
+}
+
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(to)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
 }
 
 mod nan_as_null {
@@ -193,8 +207,9 @@ pub struct BedView {
     pub agree: Option<bool>,
     /// Heart rate per minute and whether it is the monitor's own number.
     pub heart_rate: Option<HeartRate>,
-    /// The last 24 h, a point a minute, oldest first.
-    pub trend: Vec<TrendPoint>,
+    /// The last 24 h, a point a minute, oldest first; shared, since it is long and seldom changes.
+    #[serde(with = "shared")]
+    pub trend: Arc<Vec<TrendPoint>>,
     /// Marks that people set.
     pub marks: Vec<Mark>,
     /// Rate of the stream in Hz.
@@ -217,7 +232,7 @@ impl BedView {
             seconds: Vec::new(),
             shifts: self.shifts.clone(),
             labels: self.labels.clone(),
-            trend: Vec::new(),
+            trend: Arc::default(),
             marks: self.marks.clone(),
             ..*self
         }
@@ -249,7 +264,7 @@ impl BedView {
             labels: Vec::new(),
             agree: None,
             heart_rate: None,
-            trend: Vec::new(),
+            trend: Arc::default(),
             marks: Vec::new(),
             rate_hz: None,
             health: BedHealth::default(),

@@ -167,7 +167,8 @@ pub struct LiveState {
     stem_bias: Vec<f32>,
     stem: Input,
     blocks: Vec<BlockState>,
-    /// The last block's newest outputs.
+    /// The last block's newest outputs; empty between calls.
+    #[serde(skip)]
     last: Vec<f32>,
     /// Steps given so far.
     steps: usize,
@@ -193,6 +194,18 @@ impl LiveState {
         }
         self.stem.begin();
         self.steps = 0;
+    }
+
+    /// The same place as another's, in no more memory than its rows need: between calls a stream keeps only what its
+    /// layers still want, while a chunk's rows lie in the memory of the thread.
+    fn copy(&mut self, other: &Self) {
+        self.stem_bias.clone_from(&other.stem_bias);
+        self.stem.copy(&other.stem);
+        for (block, other) in self.blocks.iter_mut().zip(&other.blocks) {
+            block.x.copy(&other.x);
+            block.h.copy(&other.h);
+        }
+        self.steps = other.steps;
     }
 
     /// Takes new samples through the stem.
@@ -285,24 +298,24 @@ pub struct LiveEngine {
     network: Arc<Network>,
     /// A skip convolution's outputs.
     skipped: Vec<f32>,
-    /// The place of whole records, whose memory is used again and again.
-    record: Option<LiveState>,
+    /// Where streams and whole records are worked on, in memory that the next ones use again.
+    places: Vec<LiveState>,
 }
 
 impl LiveEngine {
     /// An engine over a shared network.
     #[must_use]
     pub fn new(network: Arc<Network>) -> Self {
-        Self { network, skipped: Vec::new(), record: None }
+        let places = (0..TOGETHER).map(|_| network.open()).collect();
+        Self { network, skipped: Vec::new(), places }
     }
 
     /// One whole segment `[time, lead]` from its start to its end, in memory that the next one uses again: the same
     /// bits as [`Engine::advance`] gives for any cut of it.
     pub fn record(&mut self, input: &[f32], mask: LeadMask, steps: &mut Steps) {
-        let network = &self.network;
-        let state = self.record.get_or_insert_with(|| network.open());
-        state.whole(network, input, mask, &mut self.skipped);
-        state.read(network, steps);
+        let (network, place) = (&self.network, &mut self.places[0]);
+        place.whole(network, input, mask, &mut self.skipped);
+        place.read(network, steps);
     }
 }
 
@@ -322,16 +335,18 @@ impl Engine for LiveEngine {
     fn advance(&mut self, work: &mut [Work<'_>]) -> Result<(), ModelError> {
         let network = &self.network;
         for work in work.chunks_mut(TOGETHER) {
-            for w in work.iter_mut() {
-                live(w.stream)?.stem(network, w.input, w.finish);
+            for (w, place) in work.iter_mut().zip(&mut self.places) {
+                place.copy(live(w.stream)?);
+                place.stem(network, w.input, w.finish);
             }
             for (i, block) in network.blocks.iter().enumerate() {
-                for w in work.iter_mut() {
-                    live(w.stream)?.block(i, block, &mut self.skipped, w.finish);
+                for (w, place) in work.iter().zip(&mut self.places) {
+                    place.block(i, block, &mut self.skipped, w.finish);
                 }
             }
-            for w in work.iter_mut() {
-                live(w.stream)?.read(network, &mut w.steps);
+            for (w, place) in work.iter_mut().zip(&mut self.places) {
+                place.read(network, &mut w.steps);
+                live(w.stream)?.copy(place);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use crate::snapshot::{AlertView, Column, Second, Thresholds, TrendPoint};
 use contract::{Alert, Finding, Phase, Ratio, Reading, UtcMs};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Columns a second.
 const COLUMNS_HZ: u64 = 50;
@@ -21,7 +22,7 @@ pub(super) struct View {
     pub first_column: u64,
     pub columns: VecDeque<Column>,
     pub seconds: VecDeque<Second>,
-    pub trend: VecDeque<TrendPoint>,
+    pub trend: Arc<Vec<TrendPoint>>,
     minute: Vec<Second>,
     minute_over: u8,
     minute_new: u8,
@@ -83,7 +84,9 @@ impl View {
         let minute = UtcMs(finding.end.0.div_euclid(60_000) * 60_000);
         if self.minute_at.is_some_and(|at| at != minute) {
             let point = self.close_minute();
-            push(&mut self.trend, point, MINUTES_MAX);
+            let trend = Arc::make_mut(&mut self.trend);
+            trend.push(point);
+            trend.drain(..trend.len().saturating_sub(MINUTES_MAX));
         }
         self.minute_at = Some(minute);
         if self.minute.len() < 60 {

@@ -83,7 +83,7 @@ pub fn bed(i: usize, state: BedState) -> BedView {
             new_s: u8::from(m % 30 == 7) * 4,
             blind_s: 0,
         })
-        .collect();
+        .collect::<Vec<_>>();
     let lead = |name: &str, signal| LeadSignal { lead: LeadId::new(name).unwrap(), signal, missing: 0.0 };
     BedView {
         bed: BedId::new(&format!("site1/icu/b{:02}", i + 1)).unwrap(),
@@ -112,7 +112,7 @@ pub fn bed(i: usize, state: BedState) -> BedView {
         labels: Vec::new(),
         agree: Some(i.is_multiple_of(2)),
         heart_rate: Some(HeartRate { per_min: 72.0, theirs: i.is_multiple_of(2) }),
-        trend,
+        trend: trend.into(),
         marks: vec![Mark { at: now().after(-3_600_000), letter: 't', note: "turned".into() }],
         rate_hz: Some(250.0),
         health: BedHealth { frames: 1_000, gaps: 2, lag_ms: Some(210), ..BedHealth::default() },

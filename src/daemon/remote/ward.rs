@@ -88,7 +88,7 @@ impl Remote {
             VIEW => serde_json::from_slice(payload).is_ok_and(|message| self.view(bed, message, now)),
             TREND => serde_json::from_slice(payload).is_ok_and(|m: TrendMessage| {
                 self.with(bed, |b| {
-                    b.view.trend = m.points.unpack();
+                    b.view.trend = m.points.unpack().into();
                     b.view.marks = m.marks;
                     b.name(m.label);
                 })

@@ -24,6 +24,14 @@ impl Input {
         input
     }
 
+    /// The same rows as another's of the same layer.
+    pub fn copy(&mut self, other: &Self) {
+        self.rows.clear();
+        self.rows.reserve_exact(other.rows.len());
+        self.rows.extend_from_slice(&other.rows);
+        (self.dropped, self.next) = (other.dropped, other.next);
+    }
+
     /// Before the first row of a segment.
     pub fn begin(&mut self) {
         self.rows.clear();

@@ -86,7 +86,7 @@ impl Bed {
             labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
             agree: fresh.and_then(agree),
             heart_rate: self.rates.shown(state, now.mono),
-            trend: self.view.trend.iter().copied().collect(),
+            trend: self.view.trend.clone(),
             marks: self.people.marks(),
             rate_hz: rate.map(|r| r.as_f64() as f32),
             health: self.health,
