@@ -115,9 +115,10 @@ fn restart(
     second: u64,
 ) -> Ward {
     let mut anew = Ward::new(setup(scenario), bundle);
-    for (bed, saved) in ward.baselines() {
+    for bed in ward.beds() {
+        let Some(saved) = ward.baseline(bed) else { continue };
         let text = serde_json::to_string(&saved).expect("a baseline");
-        assert!(anew.restore(&bed, serde_json::from_str(&text).expect("a baseline"), now(second)));
+        assert!(anew.restore(bed, serde_json::from_str(&text).expect("a baseline"), now(second)));
     }
     for script in &scenario.bed {
         let ends = anew.reopen(&left(script, played, seen, second), now(second));

@@ -1,21 +1,33 @@
 //! `wardbeat evaluate`: what a bundle is worth on records it never saw.
 
 use super::progress::{Progress, bar};
-use super::{Failure, cross_validate};
+use super::{Failure, age, cross_validate};
 use crate::model::{Bundle, arrays};
 use crate::workshop::dataset::PtbXl;
 use crate::workshop::evaluate::{Figures, Judged, card, evaluate, pieces};
 use std::path::{Path, PathBuf};
 
+/// What to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Task {
+    /// The superclasses that the network was trained for, and how well clusters follow it.
+    Classes,
+    /// The patients' ages, told from what the network already holds; also on CODE-15 %.
+    Age,
+}
+
 /// Judges a bundle on PTB-XL's test fold.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card\n  wardbeat evaluate --data ptbxl --folds 10                 the paper, on all folds, from where it stopped\n  wardbeat evaluate --data ptbxl --folds 10 --only 3 --until train"
+    after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card\n  wardbeat evaluate --data code15 --task age                ages of CODE-15 %, ten folds by patient\n  wardbeat evaluate --data ptbxl --folds 10                 the paper, on all folds, from where it stopped\n  wardbeat evaluate --data ptbxl --folds 10 --only 3 --until train"
 )]
 pub(super) struct Args {
-    /// Folder of PTB-XL.
+    /// Folder of PTB-XL; for ages also of CODE-15 % (`exams.csv` and its parts).
     #[arg(long)]
     data: PathBuf,
+    /// What to judge.
+    #[arg(long, value_enum, default_value_t = Task::Classes, conflicts_with_all = ["folds", "card"])]
+    task: Task,
     /// Folder of the bundle; by default the one in the program.
     #[arg(long)]
     model: Option<PathBuf>,
@@ -25,7 +37,7 @@ pub(super) struct Args {
     /// Writes the bundle's CARD.md anew, with these figures.
     #[arg(long, requires = "model")]
     card: bool,
-    /// The fold to judge; the two before it were kept from training.
+    /// The fold to judge; it and the one before it were kept from training.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
     fold: u8,
     /// Only the first N records of each fold.
@@ -46,6 +58,12 @@ fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), F
     Ok(())
 }
 
+/// The folds that teach where `fold` is judged: all but it and the one before it, which chooses.
+pub(super) fn taught_by(fold: u8) -> Vec<u8> {
+    let choose = if fold == 1 { 10 } else { fold - 1 };
+    (1..=10).filter(|f| *f != fold && *f != choose).collect()
+}
+
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bundle = match &args.model {
         Some(folder) => Bundle::read(folder)?,
@@ -54,10 +72,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(upto) = args.cross.folds {
         return cross_validate::run(&args.cross, upto, &bundle, &args.data, args.records);
     }
+    if args.task == Task::Age {
+        return age::run(&bundle, &args.data, args.fold, args.records, args.json.as_deref());
+    }
     let progress = bar(0, "reading records");
     let set = PtbXl::read(&args.data, args.records, &progress)?;
-    let choose = if args.fold == 1 { 10 } else { args.fold - 1 };
-    let train: Vec<u8> = (1..=10).filter(|f| *f != args.fold && *f != choose).collect();
+    let train = taught_by(args.fold);
     let forests = bar(pieces(bundle.manifest.classes.len(), false), "forests");
     let Judged { figures, .. } = evaluate(&bundle, &set, &train, args.fold, false, &|line| match line {
         "" => forests.inc(1),

@@ -5,6 +5,7 @@
 //! What it never does: compute, open sockets, make threads.
 //! Door: [`main`]. Who calls it: the `wardbeat` program.
 
+mod age;
 mod alerts;
 mod audit;
 mod audit_log;

@@ -30,6 +30,7 @@ const GATHER: Duration = Duration::from_millis(20);
 const HEARD_S_MAX: f64 = 5.0;
 /// Baselines are saved this often.
 const SAVE_MS: u64 = 60_000;
+const SAVES_A_TURN: usize = 8;
 /// Pictures are at least this far apart, and at least so far that they cost a twentieth of the time.
 const PICTURE_MS: u64 = 100;
 /// The longest sleep: pictures carry ages.
@@ -124,6 +125,7 @@ impl EngineLoop {
     /// Runs until its ear is closed and empty, then saves the baselines.
     pub fn run(mut self) {
         let (mut saved, mut shown) = (self.clock.mono(), self.clock.mono());
+        let mut to_save: Vec<BedId> = Vec::new();
         let mut apart_ms = PICTURE_MS;
         while let Some(words) = self.shards.0[self.index].words.gather(WORDS_MAX, self.patience(), GATHER) {
             self.turn(words);
@@ -135,11 +137,18 @@ impl EngineLoop {
                 shown = now.mono;
             }
             if now.mono.since(saved) >= SAVE_MS {
-                self.save_baselines();
+                to_save = self.ward.beds().cloned().collect();
                 saved = now.mono;
             }
+            // A few at a time: a ward's baselines are long, and a turn is short.
+            if self.outbox.is_empty() {
+                to_save.drain(to_save.len().saturating_sub(SAVES_A_TURN)..).for_each(|bed| self.save(&bed));
+            }
         }
-        self.save_baselines();
+        let beds: Vec<BedId> = self.ward.beds().cloned().collect();
+        for bed in &beds {
+            self.save(bed);
+        }
         self.slot.show(Arc::new(self.ward.snapshot(self.now())));
         for order in std::mem::take(&mut self.outbox) {
             self.journal.put_waiting(order);
@@ -279,20 +288,18 @@ impl EngineLoop {
         Order::Alert(Box::new(alert), now.utc)
     }
 
-    fn save_baselines(&mut self) {
+    fn save(&mut self, bed: &BedId) {
+        let Some(saved) = self.ward.baseline(bed) else { return };
         let [model, config] = self.ids.clone();
-        let at = self.clock.utc();
-        for (bed, saved) in self.ward.baselines() {
-            match serde_json::to_string(&saved) {
-                Ok(body) => self.outbox.push_back(Order::Baseline {
-                    bed: bed.as_str().into(),
-                    model: model.clone(),
-                    config: config.clone(),
-                    at,
-                    body,
-                }),
-                Err(e) => tracing::error!(%bed, fault = %e, "baseline not saved"),
-            }
+        match serde_json::to_string(&saved) {
+            Ok(body) => self.outbox.push_back(Order::Baseline {
+                bed: bed.as_str().into(),
+                model,
+                config,
+                at: self.clock.utc(),
+                body,
+            }),
+            Err(e) => tracing::error!(%bed, fault = %e, "baseline not saved"),
         }
     }
 }

@@ -287,10 +287,15 @@ impl Ward {
         held.map(|(alert, why)| (alert, why.word())).collect()
     }
 
-    /// What each bed has learnt, to be saved.
+    /// What a bed has learnt, to be saved.
     #[must_use]
-    pub fn baselines(&self) -> Vec<(BedId, Saved)> {
-        self.beds.iter().filter_map(|(id, bed)| Some((id.clone(), bed.saved(&self.context(id))?))).collect()
+    pub fn baseline(&self, id: &BedId) -> Option<Saved> {
+        self.beds.get(id)?.saved(&self.context(id))
+    }
+
+    /// All beds.
+    pub fn beds(&self) -> impl Iterator<Item = &BedId> {
+        self.beds.keys()
     }
 
     /// Gives a bed back what it had learnt. Returns whether it fits: another model's baseline is not used.

@@ -2,6 +2,7 @@
 //! not be compared. Belongs to the bed: gaps, pauses and open advisories freeze it, nothing drops it but another patient.
 
 use super::channels::{Usual, Window};
+use super::windows::Windows;
 use crate::config::Analysis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,7 +23,7 @@ const THIN: usize = 5;
 struct Learnt {
     /// Seconds of good signal seen.
     seconds: u32,
-    windows: VecDeque<Window>,
+    windows: Windows,
     waiting: VecDeque<(u64, Window)>,
     usual: Option<Usual>,
     renewed: u64,
@@ -68,7 +69,7 @@ impl Baseline {
         set.used = second;
         if set.seconds < analysis.learn_s {
             set.seconds += 1;
-            set.windows.push_back(window.clone());
+            set.windows.push(window);
             if set.seconds == analysis.learn_s {
                 set.renew(second);
             }
@@ -82,11 +83,11 @@ impl Baseline {
         }
         let keep = WINDOWS_MIN.max(analysis.learn_s as usize);
         while set.waiting.front().is_some_and(|w| w.0 + WAIT_S <= second) {
-            set.windows.extend(set.waiting.pop_front().map(|w| w.1));
-            if set.windows.len() > keep {
-                set.windows.pop_front();
+            if let Some((_, window)) = set.waiting.pop_front() {
+                set.windows.push(&window);
             }
         }
+        set.windows.keep(keep);
         if set.usual.is_none() || (set.renewed + RENEW_S <= second && !frozen) {
             set.renew(second);
         }
@@ -130,8 +131,7 @@ impl Baseline {
         }
         let thin = |set: &Learnt| {
             let step = if set.windows.len() >= WINDOWS_MIN { THIN } else { 1 };
-            let windows = set.windows.iter().step_by(step).cloned().collect();
-            SavedSet { seconds: set.seconds, windows }
+            SavedSet { seconds: set.seconds, windows: set.windows.thinned(step) }
         };
         let sets = self.sets.iter().map(|(mask, set)| (*mask, thin(set))).collect();
         Some(Saved { model: model.into(), config: config.into(), patient: self.patient.clone(), sets })
@@ -143,10 +143,14 @@ impl Baseline {
             return false;
         }
         self.patient = saved.patient;
-        let set = |s: SavedSet| Learnt { seconds: s.seconds, windows: s.windows, ..Learnt::default() };
+        let set = |s: SavedSet| Learnt {
+            seconds: s.seconds,
+            windows: s.windows.into_iter().collect(),
+            ..Learnt::default()
+        };
         self.sets = saved.sets.into_iter().map(|(mask, s)| (mask, set(s))).collect();
         for set in self.sets.values_mut() {
-            if set.seconds >= analysis.learn_s && !set.windows.is_empty() {
+            if set.seconds >= analysis.learn_s && set.windows.len() > 0 {
                 set.renew(0);
             }
         }
@@ -156,7 +160,7 @@ impl Baseline {
 
 impl Learnt {
     fn renew(&mut self, second: u64) {
-        self.usual = Some(Usual::learn(&self.windows.iter()));
+        self.usual = Some(Usual::learn(&self.windows));
         self.renewed = second;
     }
 }

@@ -1,6 +1,7 @@
 //! What is compared with the bed's own usual (`docs/method.md`, Live use): entropy E, novelty N, proportion shift J,
 //! class-evidence shift C, and amplitude A as a control that uses no network.
 
+use super::windows::{Windows, shares};
 use contract::Reading;
 use serde::{Deserialize, Serialize};
 
@@ -91,11 +92,6 @@ fn distance(p: &[f32], q: &[f32]) -> f32 {
     (sum / 2.0).max(0.0).sqrt()
 }
 
-fn shares(window: &Window) -> Vec<f32> {
-    let total = window.share.iter().map(|&s| f32::from(s)).sum::<f32>().max(1.0);
-    window.share.iter().map(|&s| f32::from(s) / total).collect()
-}
-
 /// What is usual for a bed with one lead set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Usual {
@@ -130,31 +126,29 @@ impl Evidence {
 
 impl Usual {
     /// From the baseline's windows.
-    pub fn learn<'a>(windows: &(impl Iterator<Item = &'a Window> + Clone)) -> Self {
-        let count = windows.clone().count().max(1) as f32;
+    pub fn learn(windows: &Windows) -> Self {
+        let count = windows.len().max(1) as f32;
         let widen = (1.0 + WIDEN_S / count).sqrt();
-        let clusters = windows.clone().next().map_or(0, |w| w.share.len());
-        let mut mix = vec![0.0; clusters];
-        for window in windows.clone() {
-            for (sum, share) in mix.iter_mut().zip(shares(window)) {
+        let mut mix = vec![0.0; windows.clusters()];
+        for shares in windows.shares() {
+            for (sum, share) in mix.iter_mut().zip(shares) {
                 *sum += share / count;
             }
         }
-        let classes = windows.clone().next().map_or(0, |w| w.logit.len());
-        let class = |k: usize| Band::of(windows.clone().map(|w| w.logit[k]), FLOOR_C * widen);
+        let class = |k: usize| Band::of(windows.logit(k), FLOOR_C * widen);
         Self {
-            e: Band::of(windows.clone().map(|w| w.h), FLOOR_E * widen),
-            n: Band::of(windows.clone().map(|w| w.ln_m), FLOOR_N * widen),
-            j: Band::of(windows.clone().map(|w| distance(&shares(w), &mix)), FLOOR_J * widen),
-            c: (0..classes).map(class).collect(),
-            a: Band::of(windows.clone().map(|w| w.ln_rms), FLOOR_A * widen),
+            e: Band::of(windows.h(), FLOOR_E * widen),
+            n: Band::of(windows.ln_m(), FLOOR_N * widen),
+            j: Band::of(windows.shares().map(|s| distance(&s, &mix)), FLOOR_J * widen),
+            c: (0..windows.classes()).map(class).collect(),
+            a: Band::of(windows.ln_rms(), FLOOR_A * widen),
             mix,
         }
     }
 
     /// Compares a window.
     pub fn compare(&self, window: &Window) -> Evidence {
-        let shift = distance(&shares(window), &self.mix);
+        let shift = distance(&shares(window.share.iter()), &self.mix);
         let strength = |z: f32| libm::log1pf(z.max(0.0));
         let classes = self.c.iter().zip(&window.logit).map(|(band, &v)| band.z(v).abs());
         Evidence {
@@ -184,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_lower_entropy_counts_as_much_as_a_higher_one() {
-        let usual = Usual::learn(&(0..500).map(|_| window(0.5, [125, 125])).collect::<Vec<_>>().iter());
+        let usual = Usual::learn(&(0..500).map(|_| window(0.5, [125, 125])).collect());
         let (low, high) = (usual.compare(&window(0.4, [125, 125])), usual.compare(&window(0.6, [125, 125])));
         assert!((low.e - high.e).abs() < 1e-3 && low.e > 2.0, "{low:?} {high:?}");
         assert!(low.j.abs() < 1e-6 && low.c.abs() < 1e-6);
@@ -192,9 +186,10 @@ mod tests {
 
     #[test]
     fn a_short_baseline_is_judged_more_gently() {
-        let few: Vec<Window> = (0..15).map(|_| window(0.5, [125, 125])).collect();
-        let many: Vec<Window> = (0..900).map(|_| window(0.5, [125, 125])).collect();
-        let e = |w: &[Window]| Usual::learn(&w.iter()).compare(&window(0.55, [125, 125])).e;
-        assert!(e(&few) < e(&many) - 0.5);
+        let e = |count: usize| {
+            let windows = (0..count).map(|_| window(0.5, [125, 125])).collect();
+            Usual::learn(&windows).compare(&window(0.55, [125, 125])).e
+        };
+        assert!(e(15) < e(900) - 0.5);
     }
 }

@@ -13,6 +13,7 @@ mod condition;
 mod left;
 mod shown;
 mod signal;
+mod windows;
 pub(super) mod words;
 
 pub(super) use alert::{Context, Moment};

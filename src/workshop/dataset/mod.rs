@@ -1,10 +1,12 @@
 //! Recordings as labelled sets.
 
 mod annotated;
+mod code15;
 mod ptbxl;
 mod waves;
 
 pub use annotated::{Annotated, read_ludb, read_qtdb};
+pub use code15::{Code15, Exam};
 pub use ptbxl::{CLASSES, LENGTH, Labels, PtbXl};
 pub use waves::Wave;
 

@@ -5,9 +5,9 @@
 //! that the clusters, hold.
 
 use super::interval::{Interval, bootstrap};
-use crate::model::{Bundle, LeadMask};
+use crate::model::Bundle;
 use crate::workshop::WorkshopError;
-use crate::workshop::dataset::PtbXl;
+use crate::workshop::dataset::{Code15, PtbXl};
 use crate::workshop::leads::LEAD_SETS;
 use crate::workshop::logistic::solve;
 use crate::workshop::reading::{Summary, summaries};
@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 const RIDGE: f64 = 30.0;
 /// Fewest records with an age to learn from and to judge.
 const RECORDS_MIN: usize = 20;
+/// Exams in memory at a time.
+const LOT: usize = 512;
 
 /// One record's age and what is said of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -91,43 +93,100 @@ impl Ridge {
     }
 }
 
-/// Records of folds with an age.
-fn aged(set: &PtbXl, folds: &[u8]) -> Vec<usize> {
-    set.in_folds(folds).into_iter().filter(|&r| set.labels[r].age.is_some()).collect()
+/// One record whose age is known, as the network and the clusters see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// The patient.
+    pub patient: u32,
+    /// In years.
+    pub age: f32,
+    /// Mean activations `[channel]`.
+    pub pooled: Vec<f32>,
+    /// Mean soft assignment `[cluster]`.
+    pub soft: Vec<f32>,
 }
 
-/// Ages of one test fold, told by its own bundle; nothing where too few records have an age.
+impl Known {
+    fn of(patient: u32, age: f32, summary: Summary) -> Self {
+        Self { patient, age, pooled: summary.pooled, soft: summary.soft }
+    }
+}
+
+/// The records of folds with an age.
 ///
 /// # Errors
 /// [`WorkshopError`] if the engine fails.
-pub fn age_of_fold(
-    bundle: &Bundle,
-    set: &PtbXl,
-    train_folds: &[u8],
-    fold: u8,
-) -> Result<Vec<Aged>, WorkshopError> {
-    let (train, test) = (aged(set, train_folds), aged(set, &[fold]));
-    if train.len() < RECORDS_MIN || test.len() < RECORDS_MIN {
-        return Ok(Vec::new());
-    }
-    let mask: LeadMask = LEAD_SETS[0].1;
-    let read = |records: &[usize]| summaries(bundle, records, |r| set.signal(r), mask);
-    let (old, new) = (read(&train)?, read(&test)?);
-    let ages: Vec<f32> = train.iter().filter_map(|&r| set.labels[r].age).collect();
-    let fit =
-        |feature: fn(&Summary) -> &[f32]| Ridge::fit(&old.iter().map(feature).collect::<Vec<_>>(), &ages);
-    let (network, clusters) = (fit(|s| &s.pooled), fit(|s| &s.soft));
-    let nothing = ages.iter().sum::<f32>() / ages.len() as f32;
-    let say = |(&r, s): (&usize, &Summary)| {
-        Some(Aged {
-            patient: set.labels[r].patient_id,
-            age: set.labels[r].age?,
-            network: network.say(&s.pooled),
-            clusters: clusters.say(&s.soft),
-            nothing,
-        })
+pub fn known_of_folds(bundle: &Bundle, set: &PtbXl, folds: &[u8]) -> Result<Vec<Known>, WorkshopError> {
+    let aged = |&r: &usize| set.labels[r].age.is_some();
+    let records: Vec<usize> = set.in_folds(folds).into_iter().filter(aged).collect();
+    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let known = |(&r, summary): (&usize, Summary)| {
+        Some(Known::of(set.labels[r].patient_id, set.labels[r].age?, summary))
     };
-    Ok(test.iter().zip(&new).filter_map(say).collect())
+    Ok(records.iter().zip(read).filter_map(known).collect())
+}
+
+/// The exams of CODE-15 %, in the order of its table, without those that are empty; `tell` hears of each lot.
+///
+/// # Errors
+/// [`WorkshopError`] if a tracing cannot be read or the engine fails.
+pub fn known_of_code15(
+    bundle: &Bundle,
+    set: &Code15,
+    tell: &dyn Fn(usize),
+) -> Result<Vec<Known>, WorkshopError> {
+    let mut all = Vec::new();
+    for lot in set.exams.chunks(LOT) {
+        let mut signals = Vec::new();
+        for exam in lot {
+            signals.extend(set.signal(exam)?.map(|signal| (exam, signal)));
+        }
+        let records: Vec<usize> = (0..signals.len()).collect();
+        let read = summaries(bundle, &records, |r| &signals[r].1, LEAD_SETS[0].1)?;
+        all.extend(signals.iter().zip(read).map(|((e, _), s)| Known::of(e.patient_id, e.age, s)));
+        tell(lot.len());
+    }
+    Ok(all)
+}
+
+/// What is said of the ages of `test` by what `train` teaches; nothing where either has too few records.
+#[must_use]
+pub fn tell_ages(train: &[Known], test: &[Known]) -> Vec<Aged> {
+    if train.len() < RECORDS_MIN || test.len() < RECORDS_MIN {
+        return Vec::new();
+    }
+    let ages: Vec<f32> = train.iter().map(|k| k.age).collect();
+    let fit =
+        |feature: fn(&Known) -> &[f32]| Ridge::fit(&train.iter().map(feature).collect::<Vec<_>>(), &ages);
+    let (network, clusters) = (fit(|k| &k.pooled), fit(|k| &k.soft));
+    let nothing = ages.iter().sum::<f32>() / ages.len() as f32;
+    let say = |k: &Known| Aged {
+        patient: k.patient,
+        age: k.age,
+        network: network.say(&k.pooled),
+        clusters: clusters.say(&k.soft),
+        nothing,
+    };
+    test.iter().map(say).collect()
+}
+
+/// Ten folds by patient: each tenth of the patients is told by the other nine.
+#[must_use]
+pub fn tell_ages_by_patient(known: &[Known]) -> Vec<Aged> {
+    let fold = |rest: u32| {
+        let (test, train): (Vec<Known>, Vec<Known>) =
+            known.iter().cloned().partition(|k| k.patient % 10 == rest);
+        tell_ages(&train, &test)
+    };
+    (0..10).flat_map(fold).collect()
+}
+
+/// Correlation of each cluster's share with the age `[cluster]`.
+#[must_use]
+pub fn age_by_cluster(known: &[Known]) -> Vec<f64> {
+    let clusters = known.first().map_or(0, |k| k.soft.len());
+    let pairs = |c: usize| known.iter().map(|k| (f64::from(k.soft[c]), f64::from(k.age))).collect::<Vec<_>>();
+    (0..clusters).map(|c| correlation(&pairs(c))).collect()
 }
 
 fn correlation(pairs: &[(f64, f64)]) -> f64 {
@@ -176,5 +235,25 @@ mod tests {
         assert!((fit.say(&[1.0, 0.0, 0.0]) - 70.0).abs() < 0.2);
         assert!((fit.say(&[0.0, 1.0, 0.0]) - 55.0).abs() < 0.2);
         assert!((fit.say(&[0.0, 0.0, 1.0]) - 60.0).abs() < 0.2);
+    }
+
+    #[test]
+    fn each_patient_is_told_once_and_only_by_others() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(2);
+        let known: Vec<Known> = (0..600)
+            .map(|i| {
+                let soft: Vec<f32> = (0..2).map(|_| rng.random_range(0.0..1.0)).collect();
+                Known { patient: i / 2, age: 40.0 + 30.0 * soft[0], pooled: vec![soft[1]], soft }
+            })
+            .collect();
+        let told = tell_ages_by_patient(&known);
+        let mut patients: Vec<u32> = told.iter().map(|a| a.patient).collect();
+        patients.sort_unstable();
+        assert_eq!(patients, (0..600).map(|i| i / 2).collect::<Vec<u32>>());
+        let figures = age_figures(&told);
+        // The clusters hold the age here, the activations hold nothing of it.
+        assert!(figures.mae_clusters.value < 1.5 && figures.mae.value > 0.9 * figures.mae_nothing.value);
+        let by_cluster = age_by_cluster(&known);
+        assert!(by_cluster[0] > 0.999 && by_cluster[1].abs() < 0.15, "{by_cluster:?}");
     }
 }

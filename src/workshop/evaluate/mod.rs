@@ -13,7 +13,10 @@ mod forest;
 mod interval;
 mod landmarks;
 
-pub use age::{AgeFigures, Aged, age_figures, age_of_fold};
+pub use age::{
+    AgeFigures, Aged, Known, age_by_cluster, age_figures, known_of_code15, known_of_folds, tell_ages,
+    tell_ages_by_patient,
+};
 pub use attribution::{METHODS, Method, attribution};
 pub use card::card;
 pub use choice::{Candidate, choose};

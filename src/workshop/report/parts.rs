@@ -6,7 +6,8 @@ use crate::workshop::WorkshopError;
 use crate::workshop::dataset::{Annotated, PtbXl};
 use crate::workshop::evaluate::{
     AgeFigures, Aged, Candidate, ClassEntropy, Dose, Errors, Flips, Judged, Landmarks, Method, age_figures,
-    age_of_fold, attribution, by_class, errors, evaluate, flips, landmarks, letters, noise_response,
+    attribution, by_class, errors, evaluate, flips, known_of_folds, landmarks, letters, noise_response,
+    tell_ages,
 };
 use crate::workshop::folds::Fold;
 use crate::workshop::leads::LEAD_SETS;
@@ -175,7 +176,10 @@ impl Parts {
         })?;
         tell("age");
         let aged: Vec<Aged> = kept(folder, "age", &ids, || {
-            let of = |f: &Judging| age_of_fold(&f.bundle, set, &f.fold.train(), f.fold.test);
+            let of = |f: &Judging| -> Result<Vec<Aged>, WorkshopError> {
+                let known = |folds: &[u8]| known_of_folds(&f.bundle, set, folds);
+                Ok(tell_ages(&known(&f.fold.train())?, &known(&[f.fold.test])?))
+            };
             Ok(folds.iter().map(of).collect::<Result<Vec<_>, _>>()?.concat())
         })?;
         let choice: Option<Kept<Vec<Candidate>>> =
