@@ -4,6 +4,8 @@
 //! by `display`, and sent to watchers as JSON.
 //! What it never does: compute, read a clock, know a screen. Ages are computed by the maker, from its `now`.
 
+mod written;
+
 use contract::{AlertClass, AlertId, BedId, ClusterShift, Code, LeadId, LeadSignal, Level, Mode, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -85,39 +87,13 @@ impl BedState {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Smallest value in mV; NaN (null in JSON) = missing, drawn as blank and never bridged.
-    #[serde(with = "nan_as_null")]
+    #[serde(with = "written::nan_as_null")]
     pub min_mv: f32,
     /// Largest value in mV.
-    #[serde(with = "nan_as_null")]
+    #[serde(with = "written::nan_as_null")]
     pub max_mv: f32,
     /// Nearest cluster of the step that covers it, once the network has seen its look-ahead.
     pub cluster: Option<u8>,
-}
-
-mod shared {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
-        value.as_ref().serialize(to)
-    }
-
-    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
-        T::deserialize(from).map(Arc::new)
-    }
-}
-
-mod nan_as_null {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[allow(clippy::trivially_copy_pass_by_ref)] // The signature serde asks for.
-    pub fn serialize<S: Serializer>(v: &f32, s: S) -> Result<S::Ok, S::Error> {
-        if v.is_finite() { s.serialize_f32(*v) } else { s.serialize_none() }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
-        Ok(Option::deserialize(d)?.unwrap_or(f32::NAN))
-    }
 }
 
 /// One second of analysis, for the rows under the trace and the trends.
@@ -208,7 +184,7 @@ pub struct BedView {
     /// Heart rate per minute and whether it is the monitor's own number.
     pub heart_rate: Option<HeartRate>,
     /// The last 24 h, a point a minute, oldest first; shared, since it is long and seldom changes.
-    #[serde(with = "shared")]
+    #[serde(with = "written::shared")]
     pub trend: Arc<Vec<TrendPoint>>,
     /// Marks that people set.
     pub marks: Vec<Mark>,

@@ -90,6 +90,7 @@ pub const ROOMS: &[Room] = &[
             "csv",
             "indicatif",
             "plotters",
+            "rust_hdf5",
             "smartcore",
         ],
         never_std: &["net", "thread"],
