@@ -8,7 +8,7 @@ mod script;
 use contract::conformance::{alert, never_said};
 use contract::{Alert, Code, Heard, Level, Mode, Phase, Priority, Sink, UtcMs};
 use proptest::prelude::*;
-use script::{Player, Scenario, now};
+use script::{Player, Scenario, Wall};
 use std::sync::{Arc, LazyLock};
 use wardbeat::config::{self, Settings};
 use wardbeat::daemon;
@@ -118,13 +118,14 @@ proptest! {
         let setup = Setup { analysis: scenario.analysis.clone(), ..Setup::default() };
         let (mut ward, mut player) = (Ward::new(setup, &BUNDLE), Player::new(&scenario.bed[0]));
         let mut alerts = Vec::new();
+        let wall = Wall { late_ms: 0 };
         for second in 0..parts.len() as u64 * 25 {
             if let Some(frame) = player.frame(second) {
-                ward.hear(Heard::Frame(frame), now(second));
+                ward.hear(Heard::Frame(frame), wall.now(second));
             }
-            while !ward.take_due(now(second)).is_empty() {}
+            while !ward.take_due(wall.now(second)).is_empty() {}
             let findings: Vec<_> = player.scripted(second).into_iter().collect();
-            alerts.extend(ward.conclude(&findings, now(second)));
+            alerts.extend(ward.conclude(&findings, wall.now(second)));
             alerts.extend(ward.take_held().into_iter().map(|held| held.0));
         }
         alerts.iter().for_each(honest);

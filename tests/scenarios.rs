@@ -8,12 +8,12 @@
 mod script;
 
 use contract::{AlertId, Code, Command, Heard, Level, MarkAt, Phase, Status, UtcMs};
-use script::{AskScript, BedScript, Expect, Look, Played, Player, Scenario, bed_id, now};
+use script::{AskScript, BedScript, Expect, Look, Played, Player, Scenario, Wall, bed_id, stamp};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wardbeat::model::{Bundle, open_engine};
-use wardbeat::pipeline::{Analyser, Left, Setup, Ward};
+use wardbeat::pipeline::{Analyser, Left, Now, Setup, Ward};
 use wardbeat::snapshot::AlertView;
 
 /// Who has seen what, as the journal would know it.
@@ -30,21 +30,27 @@ fn setup(scenario: &Scenario) -> Setup {
 }
 
 /// The listed alert of a code.
-fn listed(ward: &Ward, script: &BedScript, code: Code, second: u64) -> Option<AlertView> {
-    let (_, alerts) = ward.snapshot(now(second));
+fn listed(ward: &Ward, script: &BedScript, code: Code, now: Now) -> Option<AlertView> {
+    let (_, alerts) = ward.snapshot(now);
     alerts.into_iter().find(|a| a.code == code && a.bed == Some(bed_id(script)))
 }
 
-fn ask(ward: &mut Ward, script: &BedScript, ask: &AskScript, seen: &mut Seen) -> Result<(), String> {
+fn ask(
+    ward: &mut Ward,
+    script: &BedScript,
+    ask: &AskScript,
+    seen: &mut Seen,
+    now: Now,
+) -> Result<(), String> {
     let reason = || "scripted".to_owned();
     let command = match ask {
         AskScript { ack: Some(code), .. } => {
-            let Some(alert) = listed(ward, script, *code, ask.at) else {
+            let Some(alert) = listed(ward, script, *code, now) else {
                 return Err(format!("{}: no {code} to acknowledge at {} s", script.name, ask.at));
             };
             let rev = if ask.stale { alert.rev.wrapping_sub(1) } else { alert.rev };
             if ask.answer == Status::Applied {
-                seen.push((alert.id.clone(), "RN".into(), now(ask.at).utc));
+                seen.push((alert.id.clone(), "RN".into(), now.utc));
             }
             Command::Acknowledge { alert: alert.id, rev: Some(rev) }
         }
@@ -57,13 +63,13 @@ fn ask(ward: &mut Ward, script: &BedScript, ask: &AskScript, seen: &mut Seen) ->
         AskScript { undo: true, .. } => Command::Relearn { reason: reason(), undo: true },
         _ => return Err(format!("{}: nothing is asked at {} s", script.name, ask.at)),
     };
-    let ruling = ward.obey(&bed_id(script), &command, "RN", now(ask.at));
+    let ruling = ward.obey(&bed_id(script), &command, "RN", now);
     let as_wanted = ruling.status == ask.answer;
     as_wanted.then_some(()).ok_or_else(|| format!("{} at {} s: {ruling:?}", script.name, ask.at))
 }
 
-fn look(ward: &Ward, script: &BedScript, look: &Look) -> Result<(), String> {
-    let (beds, alerts) = ward.snapshot(now(look.at));
+fn look(ward: &Ward, script: &BedScript, look: &Look, now: Now) -> Result<(), String> {
+    let (beds, alerts) = ward.snapshot(now);
     let Some(bed) = beds.iter().find(|b| b.bed == bed_id(script)) else {
         return Err(format!("{}: not on the screen at {} s", script.name, look.at));
     };
@@ -112,30 +118,30 @@ fn restart(
     bundle: &Bundle,
     played: &[Played],
     seen: &[(AlertId, String, UtcMs)],
-    second: u64,
+    (second, now): (u64, Now),
 ) -> Ward {
     let mut anew = Ward::new(setup(scenario), bundle);
     for bed in ward.beds() {
         let Some(saved) = ward.baseline(bed) else { continue };
         let text = serde_json::to_string(&saved).expect("a baseline");
-        assert!(anew.restore(bed, serde_json::from_str(&text).expect("a baseline"), now(second)));
+        assert!(anew.restore(bed, serde_json::from_str(&text).expect("a baseline"), now));
     }
     for script in &scenario.bed {
-        let ends = anew.reopen(&left(script, played, seen, second), now(second));
+        let ends = anew.reopen(&left(script, played, seen, second), now);
         assert!(ends.is_empty(), "the model is the same: {ends:?}");
     }
     anew
 }
 
-fn play(scenario: &Scenario, bundle: &Arc<Bundle>) -> (Vec<Played>, Vec<String>) {
+fn play(scenario: &Scenario, bundle: &Arc<Bundle>, wall: Wall) -> (Vec<Played>, Vec<String>) {
     let mut ward = Ward::new(setup(scenario), bundle);
     let mut analyser = Analyser::new(Arc::clone(bundle), open_engine(bundle, "cpu").expect("a CPU"));
     let mut players: Vec<Player> = scenario.bed.iter().map(Player::new).collect();
     let (mut played, mut faults, mut seen) = (Vec::<Played>::new(), Vec::new(), Seen::new());
     for second in 0..scenario.seconds {
-        let now = now(second);
+        let now = wall.now(second);
         if scenario.restart.contains(&second) {
-            ward = restart(&ward, scenario, bundle, &played, &seen, second);
+            ward = restart(&ward, scenario, bundle, &played, &seen, (second, now));
         }
         for script in &scenario.bed {
             for patient in script.patient.iter().filter(|p| p.at == second) {
@@ -168,10 +174,14 @@ fn play(scenario: &Scenario, bundle: &Arc<Bundle>) -> (Vec<Played>, Vec<String>)
         }));
         for script in &scenario.bed {
             for one in script.ask.iter().filter(|a| a.at == second) {
-                faults.extend(ask(&mut ward, script, one, &mut seen).err());
+                faults.extend(ask(&mut ward, script, one, &mut seen, now).err());
             }
             faults.extend(
-                script.look.iter().filter(|l| l.at == second).filter_map(|l| look(&ward, script, l).err()),
+                script
+                    .look
+                    .iter()
+                    .filter(|l| l.at == second)
+                    .filter_map(|l| look(&ward, script, l, now).err()),
             );
         }
     }
@@ -203,12 +213,12 @@ fn later(script: &BedScript, expect: &Expect, start: &Played, played: &[Played])
     if let Some(level) = expect.level {
         must(later.iter().any(|p| p.alert.level == level), format!("is never {level:?}"));
     }
-    if let Some([from, to]) = expect.onset {
-        let second = (start.alert.onset.0 - now(0).utc.0) / 1_000;
-        must(
-            (from as i64..=to as i64).contains(&second),
-            format!("began at {second} s, not from {from} to {to} s"),
-        );
+    let times =
+        [("began", expect.onset, start.alert.onset), ("was decided", expect.decided, start.alert.decided)];
+    for (what, span, at) in times {
+        let second = (at.0 - stamp(0).0) / 1_000;
+        let within = span.is_none_or(|[from, to]| (from as i64..=to as i64).contains(&second));
+        must(within, format!("{what} at {second} s, not from {span:?} s"));
     }
     let revs: Vec<u32> = later.iter().map(|p| p.alert.rev).collect();
     must(revs.is_sorted_by(|a, b| a < b), format!("has revisions {revs:?}"));
@@ -251,10 +261,14 @@ fn faults(script: &BedScript, played: &[Played]) -> Vec<String> {
     faults
 }
 
-fn check(path: &Path, bundle: &Arc<Bundle>) -> Vec<String> {
+fn scenario(path: &Path) -> Scenario {
     let text = std::fs::read_to_string(path).expect("a scenario");
-    let scenario: Scenario = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let (played, mut wrong) = play(&scenario, bundle);
+    toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn check(path: &Path, bundle: &Arc<Bundle>) -> Vec<String> {
+    let scenario = scenario(path);
+    let (played, mut wrong) = play(&scenario, bundle, Wall { late_ms: 0 });
     for p in &played {
         let held = p.held.unwrap_or_default();
         println!(
@@ -298,4 +312,25 @@ fn what_happens_on_a_ward_is_told_as_the_stories_say() {
     assert!(stories.len() >= 25, "{} stories", stories.len());
     let faults: Vec<String> = stories.iter().flat_map(|p| check(p, &bundle)).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What follows from samples and commands alone: an alert held back or said, in its very bytes.
+fn promised(scenario: &Scenario, bundle: &Arc<Bundle>, wall: Wall) -> Vec<(Option<&'static str>, String)> {
+    let (played, _) = play(scenario, bundle, wall);
+    let timed = |p: &Played| matches!(p.alert.code, Code::NoData | Code::Clock | Code::Node);
+    let told = played.iter().filter(|p| !timed(p));
+    told.map(|p| (p.held, serde_json::to_string(&p.alert).expect("plain"))).collect()
+}
+
+#[test]
+fn the_same_samples_make_the_same_alerts_whatever_the_wall_clock_says() {
+    let bundle = Arc::new(Bundle::tiny(1));
+    let mut compared = 0;
+    for path in scenarios("stories") {
+        let scenario = scenario(&path);
+        let on_time = promised(&scenario, &bundle, Wall { late_ms: 0 });
+        compared += on_time.len();
+        assert_eq!(on_time, promised(&scenario, &bundle, Wall { late_ms: 437 }), "{}", path.display());
+    }
+    assert!(compared > 50, "{compared} alerts");
 }

@@ -108,6 +108,8 @@ pub struct Expect {
     pub rises: Option<[u64; 2]>,
     /// Its first second.
     pub onset: Option<[u64; 2]>,
+    /// The second of signal on which its start is decided.
+    pub decided: Option<[u64; 2]>,
     /// It never ends in this story.
     #[serde(default)]
     pub stays: bool,
@@ -174,8 +176,22 @@ pub struct Played {
     pub held: Option<&'static str>,
 }
 
-pub fn now(second: u64) -> Now {
-    Now { mono: MonoMs(1_000_000 + second * 1_000), utc: UtcMs(1_795_385_712_000 + second as i64 * 1_000) }
+/// The time of a second of signal.
+pub fn stamp(second: u64) -> UtcMs {
+    UtcMs(1_795_385_712_000 + second as i64 * 1_000)
+}
+
+/// The node's clock, so late behind the signal.
+#[derive(Clone, Copy)]
+pub struct Wall {
+    pub late_ms: u32,
+}
+
+impl Wall {
+    pub fn now(self, second: u64) -> Now {
+        let mono = MonoMs(1_000_000 + second * 1_000 + u64::from(self.late_ms));
+        Now { mono, utc: stamp(second).after(i64::from(self.late_ms)) }
+    }
 }
 
 pub fn bed_id(script: &BedScript) -> BedId {
@@ -258,7 +274,7 @@ impl Player {
             seq: within as u32,
             n0: within * 250,
             rate,
-            t0: Some(now(second).utc),
+            t0: Some(stamp(second)),
             flags,
             mode: Mode::Test,
             leads: self.leads.iter().map(|l| LeadId::new(l.name()).expect("valid")).collect(),
@@ -300,7 +316,7 @@ impl Player {
             from_n: (within + 1).saturating_sub(10) * 250,
             to_n: (within + 1) * 250,
             rate,
-            end: now(second).utc,
+            end: stamp(second),
             mode: Mode::Test,
             paced: false,
             coverage: 1.0,

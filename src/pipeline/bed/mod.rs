@@ -270,9 +270,6 @@ impl Bed {
     /// Judges what depends on time alone: silence, the clock, the end of a pause; returns how many advisories the cap
     /// held back.
     pub fn time(&mut self, context: &Context, now: Now, alerts: &mut Vec<Alert>) -> u64 {
-        let before = alerts.len();
-        self.decider.end_gone(context, now.utc, alerts);
-        let gone = alerts.len() > before;
         let end = self.ring.as_ref().and_then(Ring::end).unwrap_or(0);
         let at = Moment { epoch: self.epoch.unwrap_or(0), n: end, at: now.utc };
         // A silence that an earlier run told goes on until something is heard.
@@ -296,7 +293,7 @@ impl Bed {
         }
         let before = alerts.len();
         let silent = self.decider.release(context, now.utc, alerts);
-        self.changed |= gone || pause_over || alerts.len() > before;
+        self.changed |= pause_over || alerts.len() > before;
         let view = &self.view;
         self.decider.freeze(|| view.columns.iter().copied().collect());
         let state = self.state_now(context.analysis, 0, now);

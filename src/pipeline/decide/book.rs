@@ -53,6 +53,15 @@ struct Entry {
     strip: Vec<Column>,
 }
 
+impl Entry {
+    /// The alert as it goes out only now; whoever says it gives it its evidence.
+    fn said(&mut self, decided: UtcMs) -> Alert {
+        self.alert.decided = decided;
+        self.alert.evidence.clear();
+        self.alert.clone()
+    }
+}
+
 /// A bed's alerts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Book {
@@ -217,30 +226,36 @@ impl Book {
         self.let_out.make_contiguous().sort_unstable();
     }
 
-    /// Says what is held back no longer, and ends what was seen after its condition. Call at every turn.
-    pub fn release(&mut self, context: &Context, second: u64, now: UtcMs, out: &mut Vec<Alert>) -> u64 {
+    /// Says what is held back no longer, and ends what was seen after its condition; of the codes `of`, decided by what
+    /// was heard until `decided`. Returns how many the cap now holds back.
+    pub fn release(
+        &mut self,
+        context: &Context,
+        (second, decided): (u64, UtcMs),
+        of: impl Fn(Code) -> bool,
+        out: &mut Vec<Alert>,
+    ) -> u64 {
         let mut silent = 0;
-        let codes: Vec<Code> = self.open.keys().copied().collect();
+        let codes: Vec<Code> = self.open.keys().copied().filter(|&code| of(code)).collect();
         for code in codes {
             let Some(entry) = self.open.get_mut(&code) else { continue };
             if entry.latched && entry.seen.is_some() {
-                self.close(context, code, now, out);
+                self.close(context, code, decided, out);
                 continue;
             }
             if entry.unsaid && self.paused.is_none() {
                 entry.unsaid = false;
-                out.push(entry.alert.clone());
+                out.push(entry.said(decided));
             }
             if !matches!(entry.held, Some(Held::Pause | Held::Lesser)) {
                 continue;
             }
             let (alert, before) = (entry.alert.clone(), entry.held);
             let held = self.held(context, &alert, second);
-            if let Some(entry) = self.open.get_mut(&code) {
-                entry.held = held;
-            }
+            let Some(entry) = self.open.get_mut(&code) else { continue };
+            entry.held = held;
             match held {
-                None => out.push(alert),
+                None => out.push(entry.said(decided)),
                 Some(why) if held != before => {
                     silent += u64::from(why == Held::Cap);
                     self.held_back.push((alert, why));

@@ -35,6 +35,7 @@ impl Decider {
         }
         let mut ends = Vec::new();
         for open in &left.open {
+            self.at = self.at.max(open.decided);
             if open.class == AlertClass::Analysis && open.model != context.model_id {
                 ends.push(alert::left(open, now));
                 continue;

@@ -46,6 +46,11 @@ const STEPS_MIN: usize = 125;
 const HISTORY_S: usize = 64;
 const ADVISORIES: [Code; 3] = [Code::Uncertain, Code::New, Code::Changed];
 
+/// Whether an alert follows from the samples alone.
+fn from_signal(code: Code) -> bool {
+    ADVISORIES.contains(&code) || code == Code::Signal
+}
+
 /// One second as an alert's evidence shows it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Past {
@@ -62,6 +67,8 @@ pub(super) struct Decider {
     bed: BedId,
     /// Seconds of the bed's own stream, over epochs.
     second: u64,
+    /// Time of the newest sample that was decided on.
+    at: UtcMs,
     last: Option<(u32, u64)>,
     baseline: Baseline,
     conditions: BTreeMap<Code, Condition>,
@@ -83,6 +90,7 @@ impl Decider {
             bed,
             // A day's seconds of an earlier run may lie before this one.
             second: DAY_S,
+            at: UtcMs::default(),
             last: None,
             baseline: Baseline::default(),
             conditions: ADVISORIES.iter().map(|&c| (c, Condition::new())).collect(),
@@ -104,10 +112,18 @@ impl Decider {
             _ => 1,
         };
         self.last = Some((finding.epoch, finding.window));
-        self.end_gone(context, finding.end, out);
+        self.at = finding.end;
+        self.end_gone(context, out);
         self.watch.second(&finding.leads, context.analysis);
         self.signal(finding, context, out);
         self.newest = Second::default();
+        let silent = self.compare(finding, context, out);
+        let now = (self.second, self.at);
+        silent + self.book.release(context, now, from_signal, out)
+    }
+
+    /// Compares the finding with the bed's usual, where both are there.
+    fn compare(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) -> u64 {
         let Some((reading, window)) = self.judge(finding) else { return 0 };
         self.mask = reading.lead_mask;
         self.newest.entropy = Some(reading.window_entropy);
@@ -246,13 +262,13 @@ impl Decider {
     }
 
     /// Ends what is open about a patient who has left the bed.
-    pub fn end_gone(&mut self, context: &Context, at: UtcMs, out: &mut Vec<Alert>) {
+    fn end_gone(&mut self, context: &Context, out: &mut Vec<Alert>) {
         if !std::mem::take(&mut self.gone) {
             return;
         }
         for (code, condition) in &mut self.conditions {
             condition.reset();
-            self.book.close(context, *code, at, out);
+            self.book.close(context, *code, self.at, out);
         }
     }
 
@@ -281,9 +297,16 @@ impl Decider {
         if on { self.book.pause() } else { self.book.resume() }
     }
 
-    /// Says what is held back no longer; returns how many advisories the cap now holds back.
-    pub fn release(&mut self, context: &Context, at: UtcMs, out: &mut Vec<Alert>) -> u64 {
-        self.book.release(context, self.second, at, out)
+    /// Says what is held back no longer of silence and clock, which follow from time; what follows from the signal waits
+    /// for the next finding, so that the same samples make the same alert, unless the bed is silent. Returns how many
+    /// advisories the cap now holds back.
+    pub fn release(&mut self, context: &Context, now: UtcMs, out: &mut Vec<Alert>) -> u64 {
+        let mut silent = self.book.release(context, (self.second, now), |code| !from_signal(code), out);
+        if self.is_open(Code::NoData) {
+            self.end_gone(context, out);
+            silent += self.book.release(context, (self.second, self.at), from_signal, out);
+        }
+        silent
     }
 
     /// What was held back since the last call.

@@ -1,10 +1,15 @@
 //! WB-SIG: which leads are unusable, with seconds of hysteresis, so that one bad second raises nothing and one good
-//! second ends nothing.
+//! second ends nothing. A stream that loses whole seconds again and again is unusable in all its leads: no window of it
+//! is ever complete, and nothing else would say so.
 
 use crate::config::Analysis;
 use contract::{LeadId, LeadSignal, Signal};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+/// So many gaps that began within [`LOSSES_S`] are a link that loses frames; none within it, and it does so no more.
+const LOSSES_MIN: usize = 3;
+const LOSSES_S: u64 = 30;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Lead {
@@ -18,21 +23,30 @@ struct Lead {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct SignalWatch {
     leads: BTreeMap<LeadId, Lead>,
+    /// Seconds looked at.
+    seconds: u64,
+    /// At which of the newest of them a gap began.
+    gaps: VecDeque<u64>,
+    in_gap: bool,
+    /// The link loses frames.
+    lossy: bool,
 }
 
 impl SignalWatch {
     /// Takes one second of all leads. A second of which no lead has a sample is a gap, not a bad lead.
     pub fn second(&mut self, leads: &[LeadSignal], analysis: &Analysis) {
-        if leads.iter().all(|l| l.missing >= 1.0 && l.signal == Signal::Missing) {
+        let gap = leads.iter().all(|l| l.missing >= 1.0 && l.signal == Signal::Missing);
+        self.lose(gap);
+        if gap && !self.lossy {
             return;
         }
         self.leads.retain(|name, _| leads.iter().any(|l| l.lead == *name));
         for now in leads.iter().filter(|l| l.lead.standard().is_some()) {
             let entry =
                 self.leads.entry(now.lead).or_insert(Lead { out: false, against: 0, why: Signal::Good });
-            let bad = now.signal != Signal::Good;
+            let bad = self.lossy || now.signal != Signal::Good;
             if bad {
-                entry.why = now.signal;
+                entry.why = if self.lossy { Signal::Missing } else { now.signal };
             }
             entry.against = if bad == entry.out { 0 } else { entry.against + 1 };
             let needed = if entry.out { analysis.signal_off_s } else { analysis.signal_on_s };
@@ -40,6 +54,18 @@ impl SignalWatch {
                 *entry = Lead { out: bad, against: 0, why: entry.why };
             }
         }
+    }
+
+    fn lose(&mut self, gap: bool) {
+        self.seconds += 1;
+        if gap && !self.in_gap {
+            self.gaps.push_back(self.seconds);
+        }
+        self.in_gap = gap;
+        while self.gaps.front().is_some_and(|began| began + LOSSES_S <= self.seconds) {
+            self.gaps.pop_front();
+        }
+        self.lossy = self.gaps.len() >= if self.lossy { 1 } else { LOSSES_MIN };
     }
 
     /// These were out when an earlier run ended.
@@ -82,5 +108,23 @@ mod tests {
             watch.second(&[LeadSignal { lead, signal: Signal::Missing, missing: 1.0 }], &Analysis::default());
         }
         assert!(watch.out().is_empty());
+    }
+
+    #[test]
+    fn a_stream_with_many_gaps_is_unusable_until_they_cease() {
+        let lead = LeadId::new("II").expect("valid");
+        let analysis = Analysis { signal_on_s: 3, signal_off_s: 2, ..Analysis::default() };
+        let mut watch = SignalWatch::default();
+        let mut out = |lost: bool| {
+            let (signal, missing) = if lost { (Signal::Missing, 1.0) } else { (Signal::Good, 0.0) };
+            watch.second(&[LeadSignal { lead, signal, missing }], &analysis);
+            watch.out().first().map(|o| o.1)
+        };
+        assert!((0..40).all(|s| out(s == 5 || s == 30).is_none()), "two gaps in half a minute are bridged");
+        let states: Vec<_> = (0..20).map(|s| out(s % 2 == 0)).collect();
+        let first = states.iter().position(Option::is_some).expect("every other second is lost");
+        assert!(first < 8 && states[first..].iter().all(|s| *s == Some(Signal::Missing)), "{states:?}");
+        let back = (0..60).position(|_| out(false).is_none()).expect("usable again");
+        assert!((25..40).contains(&back), "{back} s after the last gap");
     }
 }
