@@ -1,10 +1,10 @@
 //! Checks a config against the table of keys and finds all faults at once, each with its line.
 
 use super::Plugins;
-use super::keys::{ANALYSIS, Field, Rule, SECTIONS, Section};
-use super::rules::{json, line_breaks, number, obeys, of_kind, unknown, wrong_kind};
+use super::keys::{ANALYSIS, Field, Form, Rule, SECTIONS, Section};
+use super::rules::{Known, json, line_breaks, number, obeys, of_kind, unknown, wrong_kind};
 use super::together;
-use contract::Options;
+use contract::{Entry, Options};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -33,10 +33,24 @@ fn id(entry: Option<&Table<'_>>) -> Option<String> {
     entry?.get("id")?.get_ref().as_str().map(String::from)
 }
 
+/// Where the value of a key stands; `leads.II` is `II` in the table `leads`.
+fn span_of(options: &Table<'_>, key: &str) -> Option<Range<usize>> {
+    match key.split_once('.') {
+        Some((table, rest)) => span_of(options.get(table)?.get_ref().as_table()?, rest),
+        None => options.get(key).map(Spanned::span),
+    }
+}
+
 /// Reads the text and collects every fault.
 pub(super) fn diagnose(text: &str, plugins: &Plugins) -> Vec<Fault> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut found = Diagnosis { text, plugins, faults: Vec::new() };
+    let dialects = document.get_ref().get("dialect").and_then(|d| d.get_ref().as_table());
+    let dialects = dialects.into_iter().flat_map(Table::keys).map(|k| &**k.get_ref());
+    let known = Known {
+        decoders: plugins.decoders.iter().map(|d| d.kind).chain(dialects).collect(),
+        sinks: plugins.sinks.iter().map(|s| s.kind).collect(),
+    };
+    let mut found = Diagnosis { text, plugins, known, faults: Vec::new() };
     for error in errors {
         let what = format!("not TOML: {}", error.message().replace('\n', "; "));
         found.fault(error.span().unwrap_or(0..0), "", what);
@@ -52,6 +66,7 @@ pub(super) fn diagnose(text: &str, plugins: &Plugins) -> Vec<Fault> {
 struct Diagnosis<'a> {
     text: &'a str,
     plugins: &'a Plugins,
+    known: Known<'a>,
     faults: Vec<Fault>,
 }
 
@@ -67,8 +82,11 @@ impl Diagnosis<'_> {
             let name: &str = key.get_ref();
             let section = SECTIONS.iter().find(|s| !s.name.is_empty() && s.name == name);
             match (section, SECTIONS[0].field(name)) {
-                (Some(section), _) if section.list => self.list(section, value),
-                (Some(section), _) => self.single(section, value),
+                (Some(section), _) => match section.form {
+                    Form::Single => self.single(section, value),
+                    Form::List => self.list(section, value),
+                    Form::Named => self.dialects(section, value),
+                },
                 (None, Some(field)) => self.value(name, field, value),
                 (None, None) => {
                     let top = SECTIONS[0].fields.iter().map(|f| f.key.name);
@@ -144,13 +162,36 @@ impl Diagnosis<'_> {
             self.fault(span.clone(), &format!("{place}.{}", field.key.name), what);
         }
         if section.field("options").is_some() && !table.contains_key("options") {
-            self.plugin(section, place, table, &DeTable::new(), span);
+            self.chosen(section, place, table, &DeTable::new(), span);
+        }
+    }
+
+    /// Tables of foreign dialects: each has a name of its own and the keys of the one plugin that reads them.
+    fn dialects(&mut self, section: &Section, value: &Value<'_>) {
+        let name = section.name;
+        let Some(tables) = value.get_ref().as_table() else {
+            return self.fault(value.span(), name, format!("must be named sections; write [{name}.NAME]"));
+        };
+        for (key, value) in tables {
+            let at = format!("{name}.{}", key.get_ref());
+            let plugins = *self.plugins;
+            let built_in = plugins.decoders.iter().any(|d| d.kind == &**key.get_ref());
+            match (value.get_ref().as_table(), plugins.dialect) {
+                _ if built_in => {
+                    self.fault(key.span(), &at, "is a decoder of this build already; take another name");
+                }
+                (None, _) => {
+                    self.fault(value.span(), &at, format!("must be a section; write [{name}.NAME]"));
+                }
+                (_, None) => self.fault(key.span(), &at, "this build reads no dialects"),
+                (Some(table), Some(plugin)) => self.plugin(plugin, &at, table, value.span()),
+            }
         }
     }
 
     fn options(&mut self, section: &Section, field: &Field, at: &str, entry: &Table<'_>, value: &Value<'_>) {
         match value.get_ref().as_table() {
-            Some(options) => self.plugin(section, at, entry, options, value.span()),
+            Some(options) => self.chosen(section, at, entry, options, value.span()),
             None => self.fault(value.span(), at, wrong_kind(field.key.kind, value.get_ref())),
         }
     }
@@ -171,8 +212,8 @@ impl Diagnosis<'_> {
         }
     }
 
-    /// Checks a plugin's options against its own keys, then lets the plugin judge them.
-    fn plugin(
+    /// Checks the options of the plugin that an entry names.
+    fn chosen(
         &mut self,
         section: &Section,
         at: &str,
@@ -180,65 +221,59 @@ impl Diagnosis<'_> {
         options: &Table<'_>,
         span: Range<usize>,
     ) {
-        let before = self.faults.len();
-        let kind_of = |name| entry.get(name).and_then(|v| v.get_ref().as_str());
-        let keys = match section.name {
-            "source" => {
-                self.plugins.decoders.iter().find(|d| Some(d.kind) == kind_of("decoder")).map(|d| d.keys)
-            }
-            _ => self.plugins.sinks.iter().find(|s| Some(s.kind) == kind_of("kind")).map(|s| s.keys),
-        };
+        let named = |key| entry.get(key).and_then(|v| v.get_ref().as_str());
+        let plugins = *self.plugins;
         // An unknown plugin is a fault of its own key.
-        let Some(keys) = keys else { return };
+        if section.name == "sink" {
+            if let Some(plugin) = plugins.sinks.iter().find(|s| Some(s.kind) == named("kind")) {
+                self.plugin(plugin, at, options, span);
+            }
+            return;
+        }
+        let decoder = named("decoder");
+        if let Some(plugin) = plugins.decoders.iter().find(|d| Some(d.kind) == decoder) {
+            self.plugin(plugin, at, options, span);
+        } else if let Some(name) = decoder.filter(|name| self.known.decoders.contains(name))
+            && let Some((key, _)) = options.iter().next()
+        {
+            self.fault(key.span(), at, format!("the keys of a dialect stand in [dialect.{name}]"));
+        }
+    }
+
+    /// Checks a plugin's options against its own keys, then lets the plugin judge them.
+    fn plugin<T: ?Sized>(&mut self, plugin: &Entry<T>, at: &str, options: &Table<'_>, span: Range<usize>) {
+        let before = self.faults.len();
         for (key, value) in options {
             let name: &str = key.get_ref();
             let place = format!("{at}.{name}");
-            match keys.iter().find(|k| k.name == name) {
+            match plugin.keys.iter().find(|k| k.name == name) {
                 Some(known) if !of_kind(known.kind, value.get_ref()) => {
                     self.fault(value.span(), &place, wrong_kind(known.kind, value.get_ref()));
                 }
                 Some(_) => {}
                 None => {
-                    let known: Vec<&str> = keys.iter().map(|k| k.name).collect();
+                    let known: Vec<&str> = plugin.keys.iter().map(|k| k.name).collect();
                     self.fault(key.span(), &place, unknown(name, &known));
                 }
             }
         }
-        for key in keys.iter().filter(|k| k.required && !options.contains_key(k.name)) {
+        for key in plugin.keys.iter().filter(|k| k.required && !options.contains_key(k.name)) {
             self.fault(span.clone(), &format!("{at}.{}", key.name), format!("missing: {}", key.doc));
         }
-        if self.faults.len() == before {
-            self.built(section, at, entry, options, span);
+        if self.faults.len() > before {
+            return;
         }
-    }
-
-    fn built(
-        &mut self,
-        section: &Section,
-        at: &str,
-        entry: &Table<'_>,
-        options: &Table<'_>,
-        span: Range<usize>,
-    ) {
         let plain: Options =
             options.iter().map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref()))).collect();
-        let is = |kind: &str, key: &str| entry.get(key).and_then(|v| v.get_ref().as_str()) == Some(kind);
-        let result = match section.name {
-            "source" => {
-                let entry = self.plugins.decoders.iter().find(|d| is(d.kind, "decoder"));
-                entry.map(|d| (d.build)(&plain).map(drop))
-            }
-            _ => self.plugins.sinks.iter().find(|s| is(s.kind, "kind")).map(|s| (s.build)(&plain).map(drop)),
-        };
-        if let Some(Err(error)) = result {
-            let span = options.get(error.key.as_str()).map_or(span, Spanned::span);
+        if let Err(error) = (plugin.build)(&plain) {
+            let span = span_of(options, &error.key).unwrap_or(span);
             self.fault(span, &format!("{at}.{}", error.key), error.why);
         }
     }
 
     fn value(&mut self, place: &str, field: &Field, value: &Value<'_>) {
         let found = if of_kind(field.key.kind, value.get_ref()) {
-            obeys(field.rule, value.get_ref(), self.plugins)
+            obeys(field.rule, value.get_ref(), &self.known)
         } else {
             Err(wrong_kind(field.key.kind, value.get_ref()))
         };

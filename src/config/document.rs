@@ -1,8 +1,7 @@
 //! The table of keys as a JSON schema and as the documented config.
 
 use super::Plugins;
-use super::keys::{Field, Rule, SECTIONS, Section};
-use super::rules::keys_of;
+use super::keys::{Field, Form, Rule, SECTIONS, Section};
 use contract::{Key, Kind};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -15,12 +14,15 @@ pub fn schema(plugins: &Plugins) -> Value {
         let own = of_section(section, plugins);
         match section.name {
             "" => properties.extend(own["properties"].as_object().cloned().unwrap_or_default()),
-            name if section.list => {
-                properties
-                    .insert(name.into(), json!({"type": "array", "items": own, "description": section.doc}));
-            }
             name => {
-                properties.insert(name.into(), own);
+                let whole = match section.form {
+                    Form::Single => own,
+                    Form::List => json!({"type": "array", "items": own, "description": section.doc}),
+                    Form::Named => {
+                        json!({"type": "object", "additionalProperties": own, "description": section.doc})
+                    }
+                };
+                properties.insert(name.into(), whole);
             }
         }
     }
@@ -35,9 +37,15 @@ pub fn schema(plugins: &Plugins) -> Value {
 }
 
 fn of_section(section: &Section, plugins: &Plugins) -> Value {
-    let properties: Map<String, Value> =
+    let mut properties: Map<String, Value> =
         section.fields.iter().map(|f| (f.key.name.into(), of_field(f, plugins))).collect();
-    let required: Vec<&str> = section.fields.iter().filter(|f| f.key.required).map(|f| f.key.name).collect();
+    let mut required: Vec<&str> =
+        section.fields.iter().filter(|f| f.key.required).map(|f| f.key.name).collect();
+    if section.form == Form::Named {
+        let keys = plugins.dialect.map_or(&[][..], |plugin| plugin.keys);
+        properties.extend(keys.iter().map(|key| (key.name.into(), of_key(key))));
+        required.extend(keys.iter().filter(|key| key.required).map(|key| key.name));
+    }
     json!({
         "type": "object",
         "description": section.doc,
@@ -56,7 +64,8 @@ fn of_field(field: &Field, plugins: &Plugins) -> Value {
             value["minimum"] = json!(low);
             value["maximum"] = json!(high);
         }
-        Rule::Decoder => value["enum"] = json!(kinds("source")),
+        // A dialect's name is the site's own: the words are a help, not a limit.
+        Rule::Decoder => value["examples"] = json!(kinds("source")),
         Rule::SinkKind => value["enum"] = json!(kinds("sink")),
         _ => {}
     }
@@ -69,6 +78,7 @@ fn of_key(key: &Key) -> Value {
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Integer => json!({"type": "integer"}),
         Kind::Number => json!({"type": "number"}),
+        Kind::NumberOrText => json!({"type": ["number", "string"]}),
         Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Kind::Table => json!({"type": "object"}),
     };
@@ -89,7 +99,7 @@ pub fn documented(plugins: &Plugins) -> String {
     for section in SECTIONS {
         text.push('\n');
         comment(&mut text, section.doc);
-        if section.list {
+        if section.form != Form::Single {
             listed(&mut text, section, plugins);
             continue;
         }
@@ -119,11 +129,23 @@ fn listed(text: &mut String, section: &Section, plugins: &Plugins) {
         "sink" => comment(text, &format!("Kinds of this build: {}.", names.join(", "))),
         _ => {}
     }
+    if let Some(plugin) = plugins.dialect.filter(|_| section.form == Form::Named) {
+        plugin.keys.iter().for_each(|key| explain(text, key));
+    }
     for (kind, keys) in kinds.iter().filter(|(_, keys)| !keys.is_empty()) {
         comment(text, &format!("[{}.options] of {kind:?}:", section.name));
         keys.iter().for_each(|key| explain(text, key));
     }
     text.push_str(section.sample);
+}
+
+/// The plugins that a section's entries name, each with its keys.
+fn keys_of(section: &str, plugins: &Plugins) -> Vec<(&'static str, &'static [Key])> {
+    match section {
+        "source" => plugins.decoders.iter().map(|d| (d.kind, d.keys)).collect(),
+        "sink" => plugins.sinks.iter().map(|s| (s.kind, s.keys)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn explain(text: &mut String, key: &Key) {
@@ -163,7 +185,7 @@ mod tests {
     #[test]
     fn the_table_and_the_types_know_the_same_keys_and_defaults() {
         let settings = toml::Table::try_from(Settings::default()).expect("a table");
-        for section in SECTIONS.iter().filter(|s| !s.list) {
+        for section in SECTIONS.iter().filter(|s| s.form == Form::Single) {
             let typed = match section.name {
                 "" => settings.clone().into_iter().filter(|(_, v)| !v.is_table() && !v.is_array()).collect(),
                 name => settings[name].as_table().expect("a table").clone(),
@@ -183,8 +205,8 @@ mod tests {
 
     #[test]
     fn a_plugin_that_refuses_its_options_is_a_fault_of_the_config() {
-        let plugins =
-            Plugins { decoders: &[&Entry { kind: "x", keys: &[], build: |_| unbuildable() }], sinks: &[] };
+        let decoders = &[&Entry { kind: "x", keys: &[], build: |_| unbuildable() }];
+        let plugins = Plugins { decoders, ..Plugins::default() };
         let error =
             parse("f", "[[source]]\ntopic = \"a\"\ndecoder = \"x\"\n", &plugins).expect_err("not buildable");
         assert_eq!(error.to_string(), "f:1 source[0].gain: too small");

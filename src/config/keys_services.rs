@@ -1,11 +1,11 @@
 //! The keys of what runs beside the analysis: commands, the recorder, the HTTP door.
 
-use super::keys::{Rule, Section, key};
+use super::keys::{Form, Rule, Section, key};
 use contract::Kind;
 
 pub(super) const HTTP: Section = Section {
     name: "http",
-    list: false,
+    form: Form::Single,
     doc: "Health, metrics, beds, alerts and events over HTTP. Without a certificate only this machine can reach it.",
     fields: &[
         key(
@@ -43,7 +43,7 @@ pub(super) const HTTP: Section = Section {
 
 pub(super) const RECORDER: Section = Section {
     name: "recorder",
-    list: false,
+    form: Form::Single,
     doc: "The accepted stream on disk, hop by hop, for replay and evidence. It is a patient's signal: guard the folder.",
     fields: &[
         key("enabled", Kind::Flag, "false", Rule::Any, "Whether anything is recorded."),
@@ -74,7 +74,7 @@ pub(super) const RECORDER: Section = Section {
 
 pub(super) const COMMANDS: Section = Section {
     name: "commands",
-    list: false,
+    form: Form::Single,
     doc: "Who may acknowledge, pause, mark and relearn over MQTT and HTTP.",
     fields: &[key(
         "keys_file",

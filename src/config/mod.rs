@@ -38,6 +38,8 @@ use contract::{Decoder, Entry, Sink as SinkPlugin};
 pub struct Plugins {
     /// Decoders for `[[source]]`.
     pub decoders: &'static [&'static Entry<dyn Decoder>],
+    /// What reads a `[dialect.NAME]` table; `None` = not in this build.
+    pub dialect: Option<&'static Entry<dyn Decoder>>,
     /// Destinations for `[[sink]]`.
     pub sinks: &'static [&'static Entry<dyn SinkPlugin>],
 }

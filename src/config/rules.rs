@@ -1,9 +1,9 @@
 //! What a value must obey, and how it is said where it does not.
 
+use super::Http;
 use super::broker::BrokerUrl;
 use super::keys::Rule;
-use super::{Http, Plugins};
-use contract::{BedId, Key, Kind};
+use contract::{BedId, Kind};
 use std::path::Path;
 use toml::de::DeValue;
 
@@ -27,6 +27,7 @@ pub(super) fn of_kind(kind: Kind, value: &DeValue<'_>) -> bool {
         Kind::Flag => value.is_bool(),
         Kind::Integer => value.is_integer(),
         Kind::Number => value.is_integer() || value.is_float(),
+        Kind::NumberOrText => value.is_integer() || value.is_float() || value.is_str(),
         Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(|v| v.get_ref().is_str())),
         Kind::Table => value.is_table(),
     }
@@ -39,6 +40,7 @@ pub(super) fn wrong_kind(kind: Kind, value: &DeValue<'_>) -> String {
         Kind::Flag => "true or false",
         Kind::Integer => "a whole number",
         Kind::Number => "a number",
+        Kind::NumberOrText => "a number, or a text in quotes",
         Kind::Texts => "a list of texts",
         Kind::Table => "a table",
     };
@@ -58,7 +60,16 @@ pub(super) fn number(value: &DeValue<'_>) -> f64 {
     text.and_then(|t| t.replace('_', "").parse().ok()).unwrap_or(f64::NAN)
 }
 
-pub(super) fn obeys(rule: Rule, value: &DeValue<'_>, plugins: &Plugins) -> Result<(), String> {
+/// The words that a config may name plugins by.
+#[derive(Default)]
+pub(super) struct Known<'a> {
+    /// Decoders of this build and dialects of this config.
+    pub decoders: Vec<&'a str>,
+    /// Kinds of destinations.
+    pub sinks: Vec<&'a str>,
+}
+
+pub(super) fn obeys(rule: Rule, value: &DeValue<'_>, known: &Known<'_>) -> Result<(), String> {
     let text = value.as_str().unwrap_or_default();
     let one_of = |known: &[&str]| {
         let what = || format!("{text:?} is not known{}", suggestion(text, known));
@@ -92,12 +103,15 @@ pub(super) fn obeys(rule: Rule, value: &DeValue<'_>, plugins: &Plugins) -> Resul
             let there = !text.is_empty() && folder.is_none_or(Path::is_dir);
             there.then_some(()).ok_or_else(|| format!("the folder of {text:?} does not exist; create it"))
         }
-        Rule::Decoder => one_of(&plugins.decoders.iter().map(|d| d.kind).collect::<Vec<_>>()),
-        Rule::SinkKind => one_of(&plugins.sinks.iter().map(|s| s.kind).collect::<Vec<_>>()),
+        Rule::Decoder => one_of(&known.decoders),
+        Rule::SinkKind => one_of(&known.sinks),
     }
 }
 
 fn filter(text: &str) -> Result<(), String> {
+    if text.starts_with("$share/") {
+        return Err("a shared subscription splits a bed's frames between nodes; name the topic alone".into());
+    }
     let levels: Vec<&str> = text.split('/').collect();
     let last = levels.len() - 1;
     let good = |(i, level): (usize, &&str)| match *level {
@@ -123,14 +137,5 @@ pub(super) fn json(value: &DeValue<'_>) -> serde_json::Value {
             let pairs = table.iter().map(|(k, v)| (k.get_ref().to_string(), json(v.get_ref())));
             serde_json::Value::Object(pairs.collect())
         }
-    }
-}
-
-/// The keys of a plugin, for the schema and the documentation.
-pub(super) fn keys_of(section: &str, plugins: &Plugins) -> Vec<(&'static str, &'static [Key])> {
-    match section {
-        "source" => plugins.decoders.iter().map(|d| (d.kind, d.keys)).collect(),
-        "sink" => plugins.sinks.iter().map(|s| (s.kind, s.keys)).collect(),
-        _ => Vec::new(),
     }
 }

@@ -26,6 +26,9 @@ pub struct Settings {
     /// What to listen to.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
+    /// Tables of foreign dialects, each a decoder by its name.
+    #[serde(rename = "dialect")]
+    pub dialects: BTreeMap<String, Options>,
     /// The units (wards) and their names.
     #[serde(rename = "unit")]
     pub units: Vec<Unit>,
@@ -83,7 +86,7 @@ impl std::str::FromStr for Device {
 pub struct Source {
     /// Topic filter, with `+` and a final `#` as MQTT has them.
     pub topic: String,
-    /// The decoder's kind.
+    /// The decoder's kind, or the name of a dialect.
     pub decoder: String,
     /// The decoder's own keys.
     #[serde(default)]
@@ -235,6 +238,7 @@ impl Default for Settings {
             threads: 0,
             broker: Broker::default(),
             sources: Vec::new(),
+            dialects: BTreeMap::new(),
             units: Vec::new(),
             beds: Vec::new(),
             analysis: Analysis::default(),
@@ -286,8 +290,8 @@ impl Settings {
         own.map(|b| (b.id.clone(), of_unit(&b.id).with(&b.analysis))).collect()
     }
 
-    /// `c-` and six hex digits of the SHA-256 over the settings that can change an alert: analysis and
-    /// sources. Node, broker and paths are left out, so that two nodes of a site write the same alert bytes.
+    /// `c-` and six hex digits of the SHA-256 over the settings that can change an alert: analysis, sources and
+    /// dialects. Node, broker and paths are left out, so that two nodes of a site write the same alert bytes.
     #[must_use]
     pub fn id(&self) -> String {
         // Values of serde_json keep their keys sorted: one text for one meaning.
@@ -296,6 +300,7 @@ impl Settings {
             "source": self.sources,
         });
         let own = [
+            ("dialect", serde_json::json!(self.dialects)),
             ("unit", serde_json::json!(self.unit_analysis())),
             ("bed", serde_json::json!(self.bed_analysis())),
         ];

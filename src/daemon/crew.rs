@@ -5,7 +5,7 @@ use super::journal::{Journal, Reader};
 use super::publish::{MqttSink, Murmur};
 use super::queue::{Bounds, Queues};
 use super::recorder::Feed;
-use super::registry::{DECODERS, SINKS};
+use super::registry::{self, SINKS};
 use super::sink::{Delivery, SinkHealth};
 use super::source::Source;
 use super::start::{Links, QUEUE_BYTES_MAX, Site};
@@ -15,7 +15,7 @@ use crate::config;
 use crate::model::Engine;
 use crate::pipeline::{Analyser, Now, Ward};
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
-use contract::{BedId, Entry, Sink};
+use contract::{BedId, Sink};
 use rumqttc::v5::AsyncClient;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,16 +25,6 @@ use std::time::Duration;
 /// A named thread.
 pub fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
     Ok(std::thread::Builder::new().name(name.into()).spawn(body)?)
-}
-
-fn find<T: ?Sized>(
-    table: &'static [&'static Entry<T>],
-    kind: &str,
-) -> Result<&'static Entry<T>, DaemonError> {
-    table.iter().copied().find(|entry| entry.kind == kind).ok_or_else(|| {
-        let known: Vec<_> = table.iter().map(|entry| entry.kind).collect();
-        DaemonError::Config(format!("{kind:?} is not in this build; it has: {}", known.join(", ")))
-    })
 }
 
 /// The alerts that the journal shows as open.
@@ -47,15 +37,15 @@ pub fn open_alerts(reader: &Reader, journal: &Journal) -> Result<Vec<contract::A
 pub fn sources(site: &Site) -> Result<(Vec<Route>, Vec<JoinHandle<()>>), DaemonError> {
     let (mut routes, mut threads) = (Vec::new(), Vec::new());
     for (i, source) in site.settings.sources.iter().enumerate() {
-        let entry = find(DECODERS, &source.decoder)?;
-        let decoder = (entry.build)(&source.options)
-            .map_err(|e| DaemonError::Config(format!("source[{i}].options.{e}")))?;
+        let (entry, options) = registry::decoder(&site.settings, source)?;
+        let decoder = (entry.build)(options)
+            .map_err(|e| DaemonError::Config(format!("decoder {} of source[{i}]: {e}", source.decoder)))?;
         let bounds = Bounds { per_key: QUEUE_FRAMES_PER_BED_MAX, bytes: QUEUE_BYTES_MAX };
         let queue = Arc::new(Queues::new(bounds));
         routes.push(Route { filter: source.topic.clone(), queue: queue.clone(), tally: site.tally.clone() });
         let body = Source {
             entry,
-            options: source.options.clone(),
+            options: options.clone(),
             payloads: queue,
             shards: site.shards.clone(),
             tally: site.tally.clone(),
@@ -137,7 +127,7 @@ pub fn sinks(site: &Site, links: &Links, stop: &Arc<AtomicBool>) -> Result<Sinks
         if built.iter().any(|(other, ..)| other.name == sink.name) {
             return Err(DaemonError::Config(format!("sink[{i}].name {:?} is taken", sink.name)));
         }
-        let plugin = (find(SINKS, &sink.kind)?.build)(&sink.options)
+        let plugin = (registry::find(SINKS, &sink.kind)?.build)(&sink.options)
             .map_err(|e| DaemonError::Config(format!("sink[{i}].options.{e}")))?;
         built.push((sink.clone(), plugin, 60));
     }

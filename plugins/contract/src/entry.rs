@@ -15,6 +15,8 @@ pub enum Kind {
     Integer,
     /// A number.
     Number,
+    /// A number, or a text.
+    NumberOrText,
     /// A list of texts.
     Texts,
     /// A table of texts.
@@ -24,7 +26,7 @@ pub enum Kind {
 /// One key of a plugin's options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
-    /// Its name in `[source.options]` or `[sink.options]`.
+    /// Its name in `[source.options]`, `[sink.options]` or `[dialect.NAME]`.
     pub name: &'static str,
     /// What it takes.
     pub kind: Kind,

@@ -15,9 +15,9 @@ use place::Place;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The plugin: `decoder = "mapped"` with the table in `[source.options]`.
+/// The plugin: each `[dialect.NAME]` table of the config is a decoder of that name.
 pub const ENTRY: Entry<dyn Decoder> = Entry {
-    kind: "mapped",
+    kind: "dialect",
     keys: KEYS,
     build: |options| Ok(Box::new(MappedDecoder { table: Table::read(options)?, places: BTreeMap::new() })),
 };

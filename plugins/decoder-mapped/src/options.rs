@@ -14,7 +14,7 @@ const fn key(
     Key { name, kind, required, default, doc }
 }
 
-/// The options of `decoder = "mapped"`.
+/// The keys of a `[dialect.NAME]` table.
 pub(crate) const KEYS: &[Key] = &[
     key(
         "bed",
@@ -25,7 +25,13 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("bed_level", Kind::Integer, false, "", "which level of the topic names the bed, counted from 0"),
     key("bed_prefix", Kind::Text, false, "", "site/unit to put before a bed that is one level only"),
-    key("rate_hz", Kind::Text, true, "", "samples per second (250, 125/2), or a JSON pointer to them"),
+    key(
+        "rate_hz",
+        Kind::NumberOrText,
+        true,
+        "",
+        "samples per second (250, 125/2), or a JSON pointer to them",
+    ),
     key("time", Kind::Text, false, "", "JSON pointer to the time of the first sample"),
     key("time_unit", Kind::Text, false, "\"ms\"", "unit of `time`: ms, s, us or rfc3339"),
     key("unit", Kind::Text, false, "\"mV\"", "unit of the samples: mV or uV"),
@@ -185,10 +191,10 @@ fn leads(options: &Options) -> Result<Vec<(LeadId, String)>, OptionsError> {
     let table = table
         .ok_or_else(|| refuse("leads", "a table of lead = pointer is expected, such as II = \"/ecg\""))?;
     let read = |(name, value): (&String, &Value)| {
-        let lead = LeadId::new(name).map_err(|e| refuse("leads", e.to_string()))?;
-        let text =
-            value.as_str().ok_or_else(|| refuse("leads", format!("{name}: a JSON pointer is expected")))?;
-        Ok((lead, pointer("leads", text)?))
+        let key = format!("leads.{name}");
+        let lead = LeadId::new(name).map_err(|e| refuse(&key, e.to_string()))?;
+        let text = value.as_str().ok_or_else(|| refuse(&key, "a JSON pointer in quotes is expected"))?;
+        Ok((lead, pointer(&key, text)?))
     };
     table.iter().map(read).collect()
 }

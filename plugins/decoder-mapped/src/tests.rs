@@ -103,7 +103,8 @@ fn a_table_that_cannot_work_is_refused_by_its_key() {
         (json!({"bed": "/b", "leads": {"II": "/v"}}), "rate_hz"),
         (json!({"bed": "/b", "rate_hz": 1, "leads": {"II": "/v"}}), "rate_hz"),
         (json!({"bed": "/b", "rate_hz": 250, "leads": {}}), "leads"),
-        (json!({"bed": "/b", "rate_hz": 250, "leads": {"II": 7}}), "leads"),
+        (json!({"bed": "/b", "rate_hz": 250, "leads": {"II": 7}}), "leads.II"),
+        (json!({"bed": "/b", "rate_hz": 250, "leads": {"II": "ecg"}}), "leads.II"),
         (json!({"bed": "/b", "rate_hz": 250, "unit": "V", "leads": {"II": "/v"}}), "unit"),
         (
             json!({"bed": "/b", "rate_hz": 250, "time": "/t", "time_unit": "h", "leads": {"II": "/v"}}),

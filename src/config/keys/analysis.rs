@@ -1,11 +1,11 @@
 //! The keys of `[analysis]`.
 
-use super::{PRIORITY, Rule, Section, key};
+use super::{Form, PRIORITY, Rule, Section, key};
 use contract::Kind;
 
 pub(in crate::config) const ANALYSIS: Section = Section {
     name: "analysis",
-    list: false,
+    form: Form::Single,
     doc: "Learning, limits and budgets of the analysis. Rate, window and leads are the model's and stand in its card.",
     fields: &[
         key(

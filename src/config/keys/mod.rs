@@ -50,16 +50,26 @@ pub(super) struct Field {
     pub unique: bool,
 }
 
-/// One `[section]` or `[[section]]`; the name is empty for the keys at the top.
+/// How a section is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `[section]`, once.
+    Single,
+    /// `[[section]]`: any number of entries.
+    List,
+    /// `[section.NAME]`: any number of tables; their keys are those of a plugin.
+    Named,
+}
+
+/// One section; the name is empty for the keys at the top.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Section {
     pub name: &'static str,
-    /// `[[section]]`: any number of entries.
-    pub list: bool,
+    pub form: Form,
     /// What it is for, for people.
     pub doc: &'static str,
     pub fields: &'static [Field],
-    /// An entry as the documented config shows it; only for lists.
+    /// An entry as the documented config shows it; not for single sections.
     pub sample: &'static str,
 }
 
@@ -92,12 +102,14 @@ const fn unique(field: Field) -> Field {
 const PRIORITY: Rule = Rule::OneOf(&["info", "low", "medium"]);
 
 /// All sections, in the order of the documented config.
-pub(super) const SECTIONS: &[Section] =
-    &[TOP, BROKER, SOURCE, UNIT, BED, ANALYSIS, JOURNAL, RECORDER, COMMANDS, PUBLISH, SINK, HTTP, DISPLAY];
+pub(super) const SECTIONS: &[Section] = &[
+    TOP, BROKER, SOURCE, DIALECT, UNIT, BED, ANALYSIS, JOURNAL, RECORDER, COMMANDS, PUBLISH, SINK, HTTP,
+    DISPLAY,
+];
 
 const TOP: Section = Section {
     name: "",
-    list: false,
+    form: Form::Single,
     doc: "",
     fields: &[
         key("site", Kind::Text, "\"site1\"", Rule::Level, "First level of every topic after wardbeat/v1."),
@@ -135,7 +147,7 @@ const TOP: Section = Section {
 
 const BROKER: Section = Section {
     name: "broker",
-    list: false,
+    form: Form::Single,
     doc: "The MQTT broker of the site. Secrets are files, never text in this one.",
     fields: &[
         key(
@@ -168,7 +180,7 @@ const BROKER: Section = Section {
 
 const SOURCE: Section = Section {
     name: "source",
-    list: true,
+    form: Form::List,
     doc: "What to listen to: a topic filter and the decoder that reads what comes there. Where two filters match, the\nfirst in this file is used.",
     fields: &[
         unique(required(
@@ -177,15 +189,28 @@ const SOURCE: Section = Section {
             Rule::Filter,
             "Topic filter; + stands for one level, a final # for all that follow.",
         )),
-        required("decoder", Kind::Text, Rule::Decoder, "The dialect."),
+        required(
+            "decoder",
+            Kind::Text,
+            Rule::Decoder,
+            "The dialect: a decoder of this build, or a [dialect.NAME].",
+        ),
         key("options", Kind::Table, "", Rule::Any, "The decoder's own keys."),
     ],
     sample: "[[source]]\ntopic = \"wardbeat/v1/site1/+/+/wave/bin\"\ndecoder = \"packed\"\n\n[[source]]\ntopic = \"wardbeat/v1/site1/#\"\ndecoder = \"json\"\n",
 };
 
+const DIALECT: Section = Section {
+    name: "dialect",
+    form: Form::Named,
+    doc: "Dialects of foreign gateways that send JSON: tables of JSON pointers, each a decoder by its name.",
+    fields: &[],
+    sample: "# [dialect.hobby]                # read by: decoder = \"hobby\"\n# bed_level = 1                  # in hobby/bed7/ecg, bed7 …\n# bed_prefix = \"site1/icu\"       # … is site1/icu/bed7\n# rate_hz = 250\n# time = \"/ts\"\n# unit = \"uV\"\n# [dialect.hobby.leads]\n# II = \"/ecg/II\"\n",
+};
+
 const UNIT: Section = Section {
     name: "unit",
-    list: true,
+    form: Form::List,
     doc: "The units (wards), where the id alone does not say it to people.",
     fields: &[
         unique(required("id", Kind::Text, Rule::Level, "Second level of the topics.")),
@@ -204,7 +229,7 @@ const UNIT: Section = Section {
 
 const BED: Section = Section {
     name: "bed",
-    list: true,
+    form: Form::List,
     doc: "Labels of beds. A bed that is not listed is followed too and shown under the last level of its id.",
     fields: &[
         unique(required("id", Kind::Text, Rule::Bed, "site/unit/bed, as in the topic.")),
@@ -216,7 +241,7 @@ const BED: Section = Section {
 
 const JOURNAL: Section = Section {
     name: "journal",
-    list: false,
+    form: Form::Single,
     doc: "Alerts, baselines and delivery marks on disk (SQLite).",
     fields: &[
         key("path", Kind::Path, "\"wardbeat.sqlite\"", Rule::InFolder, "The file."),
@@ -247,7 +272,7 @@ const JOURNAL: Section = Section {
 
 const PUBLISH: Section = Section {
     name: "publish",
-    list: false,
+    form: Form::Single,
     doc: "What goes out over MQTT beside the alerts themselves, which always do.",
     fields: &[
         key("state", Kind::Flag, "true", Rule::Any, "Retained state of each bed, once a second."),
@@ -265,7 +290,7 @@ const PUBLISH: Section = Section {
 
 const SINK: Section = Section {
     name: "sink",
-    list: true,
+    form: Form::List,
     doc: "Destinations for alerts beside MQTT.",
     fields: &[
         unique(required("name", Kind::Text, Rule::Level, "Its name in the journal and on the screen.")),
@@ -291,7 +316,7 @@ const SINK: Section = Section {
 
 const DISPLAY: Section = Section {
     name: "display",
-    list: false,
+    form: Form::Single,
     doc: "The terminal of `demo` and `run --tui`.",
     fields: &[
         key(

@@ -7,7 +7,7 @@ mod beds;
 use super::DaemonError;
 use super::clock::Clock;
 use super::eavesdrop::{Deaf, listen};
-use super::registry::{DECODERS, SINKS};
+use super::registry::{self, SINKS};
 use super::wire::matches;
 use super::{http, recorder};
 use crate::config::Settings;
@@ -145,8 +145,8 @@ struct Sources {
 impl Sources {
     fn new(settings: &Settings) -> Self {
         let build = |source: &crate::config::Source| {
-            let entry = DECODERS.iter().find(|d| d.kind == source.decoder)?;
-            (entry.build)(&source.options).ok()
+            let (entry, options) = registry::decoder(settings, source).ok()?;
+            (entry.build)(options).ok()
         };
         let count = settings.sources.len();
         Self {

@@ -1,10 +1,10 @@
 //! Which dialect a group of topics speaks. A config is printed only where a decoder of this build reads what was heard
 //! with it; whatever was inferred and not said by the payload is marked.
 
-use crate::daemon::registry::DECODERS;
-use contract::{Decoder, Heard as Said, LeadId, Options, UtcMs, topic};
+use crate::daemon::registry::{DECODERS, DIALECT};
+use contract::{Decoder, Entry, Heard as Said, LeadId, Options, UtcMs, topic};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Above this a sample is no ECG in mV: it must be in microvolts.
@@ -68,7 +68,8 @@ pub fn all(topics: &BTreeMap<String, Heard>, now: UtcMs) -> Vec<Guess> {
     for (name, heard) in topics {
         groups.entry(shape(name)).or_default().push((name, heard));
     }
-    groups.into_iter().map(|(filter, group)| group_guess(filter, &group, now)).collect()
+    let mut names = BTreeSet::new();
+    groups.into_iter().map(|(filter, group)| group_guess(filter, &group, &mut names, now)).collect()
 }
 
 /// The filter of a topic: levels that hold a digit are names of places or devices.
@@ -84,18 +85,27 @@ fn shape(name: &str) -> String {
     name.split('/').map(level).collect::<Vec<_>>().join("/")
 }
 
-fn group_guess(filter: String, group: &[(&String, &Heard)], now: UtcMs) -> Guess {
+fn group_guess(
+    filter: String,
+    group: &[(&String, &Heard)],
+    names: &mut BTreeSet<String>,
+    now: UtcMs,
+) -> Guess {
     let messages = group.iter().map(|(_, h)| h.count).sum();
     let (what, config) = native(&filter, group, now)
-        .or_else(|| mapped(&filter, group, now))
+        .or_else(|| mapped(&filter, group, names, now))
         .unwrap_or_else(|| (unknown(group), String::new()));
     Guess { filter, topics: group.len(), messages, what, config }
 }
 
 /// Whether a decoder makes frames of everything that was heard: how many leads, and at which rate.
-fn reads(kind: &str, options: &Options, group: &[(&String, &Heard)], now: UtcMs) -> Option<String> {
-    let entry = DECODERS.iter().find(|d| d.kind == kind)?;
-    let mut decoder: Box<dyn Decoder> = (entry.build)(options).ok()?;
+fn reads(
+    entry: &Entry<dyn Decoder>,
+    options: &Options,
+    group: &[(&String, &Heard)],
+    now: UtcMs,
+) -> Option<String> {
+    let mut decoder = (entry.build)(options).ok()?;
     let mut told = None;
     for (name, heard) in group {
         for payload in &heard.payloads {
@@ -125,7 +135,8 @@ fn native(filter: &str, group: &[(&String, &Heard)], now: UtcMs) -> Option<(Stri
         }
         _ => return Some((format!("said by Wardbeat itself ({leaf})"), String::new())),
     };
-    let found = reads(kind, &Options::default(), group, now);
+    let entry = DECODERS.iter().find(|d| d.kind == kind);
+    let found = entry.and_then(|entry| reads(entry, &Options::default(), group, now));
     Some(match found {
         Some(told) => (format!("Wardbeat's own frames: {told}"), source(&all, kind)),
         None => {
@@ -183,7 +194,12 @@ fn named_like(pointer: &str, words: &[&str]) -> bool {
     words.iter().any(|w| name == *w || name.ends_with(&format!("_{w}")) || name.starts_with(&format!("{w}_")))
 }
 
-fn mapped(filter: &str, group: &[(&String, &Heard)], now: UtcMs) -> Option<(String, String)> {
+fn mapped(
+    filter: &str,
+    group: &[(&String, &Heard)],
+    names: &mut BTreeSet<String>,
+    now: UtcMs,
+) -> Option<(String, String)> {
     let (name, heard) = group.iter().max_by_key(|(_, h)| h.payloads.len())?;
     let message: Value = serde_json::from_slice(heard.payloads.first()?).ok()?;
     let (mut lists, mut singles) = (Vec::new(), Vec::new());
@@ -209,8 +225,11 @@ fn mapped(filter: &str, group: &[(&String, &Heard)], now: UtcMs) -> Option<(Stri
     doubts.push("the unit: taken from the size of the samples");
     let pointers: Map<String, Value> = leads.into_iter().map(|(lead, s)| (lead, s.pointer.into())).collect();
     options.insert("leads".into(), Value::Object(pointers));
-    let told = reads("mapped", &options, group, now)?;
-    Some((format!("a foreign dialect in JSON: {told}"), table(filter, &options, &doubts)))
+    let told = reads(DIALECT?, &options, group, now)?;
+    Some((
+        format!("a foreign dialect in JSON: {told}"),
+        table(filter, &dialect(filter, names), &options, &doubts),
+    ))
 }
 
 fn bed(
@@ -262,10 +281,9 @@ fn rate(
         off(a).total_cmp(&off(b))
     })?;
     doubts.push("the rate: measured by the arrivals");
-    options.insert(
-        "rate_hz".into(),
-        if nearest.fract() == 0.0 { nearest.to_string() } else { format!("{}/2", nearest * 2.0) }.into(),
-    );
+    let whole = nearest.fract() == 0.0;
+    let rate = if whole { json!(nearest as u32) } else { json!(format!("{}/2", nearest * 2.0)) };
+    options.insert("rate_hz".into(), rate);
     Some(())
 }
 
@@ -286,18 +304,31 @@ fn time(singles: &[(String, Value)], options: &mut Map<String, Value>) {
     }
 }
 
-fn table(filter: &str, options: &Map<String, Value>, doubts: &[&str]) -> String {
-    let mut text = source(filter, "mapped");
+/// A name for a filter's dialect that no other has: its first level that is a word.
+fn dialect(filter: &str, taken: &mut BTreeSet<String>) -> String {
+    let word = |level: &&str| level.bytes().any(|b| b.is_ascii_alphanumeric());
+    let level = filter.split('/').find(word).unwrap_or("gateway");
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '_' };
+    let name: String = level.chars().map(plain).collect();
+    let numbered = (2..).map(|i| format!("{name}-{i}"));
+    let free = |n: &String| !taken.contains(n) && DECODERS.iter().all(|d| d.kind != n);
+    let name = std::iter::once(name.clone()).chain(numbered).find(free).unwrap_or_default();
+    taken.insert(name.clone());
+    name
+}
+
+fn table(filter: &str, name: &str, options: &Map<String, Value>, doubts: &[&str]) -> String {
+    let mut text = source(filter, name);
     for doubt in doubts {
         let _ = writeln!(text, "# guessed, check it: {doubt}");
     }
-    text.push_str("[source.options]\n");
+    let _ = writeln!(text, "[dialect.{name}]");
     for (key, value) in options.iter().filter(|(_, v)| !v.is_object()) {
         let _ = writeln!(text, "{key} = {value}");
     }
     for (key, value) in options {
         let Some(map) = value.as_object() else { continue };
-        let _ = writeln!(text, "[source.options.{key}]");
+        let _ = writeln!(text, "[dialect.{name}.{key}]");
         for (lead, pointer) in map {
             let _ = writeln!(text, "{lead} = {pointer}");
         }
@@ -344,22 +375,33 @@ mod tests {
         assert!(found[0].what.contains("II V1 at 250 Hz"), "{}", found[0].what);
         let settings = checked(&found[0]);
         let source = &settings.sources[0];
-        assert_eq!((source.topic.as_str(), source.decoder.as_str()), ("hobby/+/ecg", "mapped"));
-        assert_eq!(source.options["unit"], "uV");
-        assert_eq!(source.options["time_unit"], "ms");
-        assert_eq!(source.options["bed_level"], 1);
+        assert_eq!((source.topic.as_str(), source.decoder.as_str()), ("hobby/+/ecg", "hobby"));
+        let table = &settings.dialects["hobby"];
+        assert_eq!((&table["unit"], &table["time_unit"]), (&json!("uV"), &json!("ms")));
+        assert_eq!(table["bed_level"], 1);
     }
 
     #[test]
     fn a_rate_and_a_bed_in_the_payload_are_found() {
         let payload = json!({"bed": "north/icu/b1", "sampling_rate": 500, "t": "2026-11-22T22:15:12Z", "samples": [0.1, 0.2, -0.1]});
         let found = guessed(&[("ward/ecg", heard(&[payload.to_string().into_bytes()], 1.0))]);
-        let source = &checked(&found[0]).sources[0];
-        assert_eq!(source.options["bed"], "/bed");
-        assert_eq!(source.options["rate_hz"], "/sampling_rate");
-        assert_eq!(source.options["time_unit"], "rfc3339");
-        assert_eq!(source.options["leads"], json!({"II": "/samples"}));
+        let table = &checked(&found[0]).dialects["ward"];
+        assert_eq!(table["bed"], "/bed");
+        assert_eq!(table["rate_hz"], "/sampling_rate");
+        assert_eq!(table["time_unit"], "rfc3339");
+        assert_eq!(table["leads"], json!({"II": "/samples"}));
         assert!(found[0].config.contains("check it: which lead"), "{}", found[0].config);
+    }
+
+    #[test]
+    fn what_is_printed_of_two_gateways_is_one_config() {
+        let payload = json!({"fs": 250, "ecg": [0.1, 0.2, -0.1]}).to_string().into_bytes();
+        let heard = || heard(std::slice::from_ref(&payload), 1.0);
+        let found = guessed(&[("json/b1/a", heard()), ("json/a/b1", heard())]);
+        let whole: String = found.iter().map(|g| g.config.as_str()).collect();
+        let settings = checked(&Guess { config: whole, ..found[0].clone() });
+        let names: Vec<&String> = settings.dialects.keys().collect();
+        assert_eq!(names, ["json-2", "json-3"], "json is a decoder of its own");
     }
 
     #[test]
