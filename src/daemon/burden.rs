@@ -90,7 +90,12 @@ mod tests {
 
     #[test]
     fn a_shift_is_added_up_by_bed_and_by_what_held_back() {
-        let entry = |seq, at, id: &str, phase| Entry { seq, at: UtcMs(at), alert: alert(id, 0, phase) };
+        let entry = |seq, at, id: &str, phase| Entry {
+            seq,
+            at: UtcMs(at),
+            alert: alert(id, 0, phase),
+            body: String::new(),
+        };
         let entries = [
             entry(1, -5, "before", Phase::Start),
             entry(2, 0, "a", Phase::Start),

@@ -7,7 +7,6 @@
 //! Door: [`start`] and [`start_on`] give [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`, `watch`).
 
-mod archive;
 mod audit;
 mod backoff;
 mod burden;
@@ -46,7 +45,7 @@ pub use burden::{Burden, Load};
 pub use clock::Clock;
 pub use command::{Commands, Key, KeyFault, Keys, Pending, Secret, read_own, send};
 pub use doctor::{Health, Line, examine};
-pub use journal::{Asked, Entry, Reader, ask_resend};
+pub use journal::{Asked, Entry, Fate, Reader, ask_resend};
 pub use past::{Comparison, Outcome, Past, Verdict};
 pub use registry::plugins;
 pub use remote::{Watching, watch};

@@ -1,13 +1,12 @@
 //! Wires the threads together, in the order of the picture.
 
-use super::archive::Archive;
 use super::audit::Audit;
 use super::clock::Clock;
 use super::command::{self, Asks, Commands, Inbox, Reach};
 use super::crew::{engine_threads, open_alerts, sinks, sources, thread};
 use super::engine::{EngineHealth, Slot};
 use super::http::{self, Address, App};
-use super::journal::Journal;
+use super::journal::{Journal, Reader};
 use super::node::{NodeSlot, Parts, Watch};
 use super::outlet::Outlet;
 use super::publish::{self, MqttSink};
@@ -28,8 +27,8 @@ use crate::snapshot::NodeView;
 use contract::BedId;
 use contract::limits::QUEUE_FRAMES_PER_BED_MAX;
 use rumqttc::v5::{AsyncClient, EventLoop};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 
@@ -162,7 +161,7 @@ fn open_http(
 ) -> Result<Address, DaemonError> {
     let app = App::new(http::Parts {
         shared: shared.clone(),
-        archive: Arc::new(Archive::new(&site.settings.journal.path)),
+        reader: Arc::new(Mutex::new(Reader::open(&site.settings.journal.path)?)),
         card: site.bundle.card.clone(),
         tapes: site.recorder.is_some().then(|| Tapes::new(recorder::folder(&site.settings))),
     });

@@ -2,7 +2,7 @@
 
 use super::{hours_ago, journal, the_one};
 use crate::cli::Failure;
-use crate::daemon::{Asked, Entry, Reader};
+use crate::daemon::{Asked, Entry, Fate, Reader};
 use contract::{Phase, UtcMs, Verb};
 use std::path::PathBuf;
 
@@ -90,6 +90,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     } else {
         reader.since(hours_ago(args.hours), i64::MAX)?
     };
+    if !entries.iter().any(wanted) {
+        let span =
+            if args.open { "no alert is open".into() } else { format!("no alert in {} h", args.hours) };
+        eprintln!("{span}");
+    }
     let (asked, cursors) = (reader.asked(UtcMs(0))?, reader.cursors()?);
     for entry in entries.iter().filter(|e| wanted(e)) {
         println!("{}", line(entry, &(seen(&asked, &entry.alert.id.0) + &waits(&cursors, entry.seq))));
@@ -101,9 +106,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<(), Failure> {
     let settings = crate::cli::settings(&args.config)?;
     let id = the_one(&settings, &args.id)?.alert.id;
     let reader = journal(&settings)?;
+    let fates = reader.outcomes(&id.0)?;
     for entry in reader.all_of(&id.0)? {
         println!("{}", line(&entry, ""));
-        for (sink, outcome, detail, at) in reader.outcomes(entry.seq)? {
+        for Fate { sink, outcome, detail, at, .. } in fates.iter().filter(|f| f.cursor == entry.seq) {
             println!("    {sink}: {outcome} {at} {detail}");
         }
         for (sink, cursor) in reader.cursors()?.into_iter().filter(|c| c.1 < entry.seq) {

@@ -2,12 +2,15 @@
 
 use super::app::App;
 use super::problem::{Asked, Named, Problem, json_text};
-use crate::daemon::archive::{ALERTS_MAX, Kept, Wanted};
+use crate::daemon::journal::{Entry, Wanted};
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write as _;
+
+/// Messages in one answer.
+const ALERTS_MAX: usize = 1_000;
 
 /// The query of `GET /v1/alerts`.
 #[derive(Debug, Deserialize)]
@@ -26,9 +29,9 @@ pub struct Query {
 }
 
 /// A JSON list of messages. The bytes of each alert stay as they are, so the list is made of text.
-fn listed(kept: &[Kept]) -> String {
+fn listed(entries: &[Entry]) -> String {
     let mut text = String::from("[");
-    for (i, one) in kept.iter().enumerate() {
+    for (i, one) in entries.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let (cursor, body) = (one.seq, &one.body);
         let _ = write!(text, "{comma}{{\"cursor\":{cursor},\"written\":\"{}\",\"alert\":{body}}}", one.at);
@@ -44,20 +47,20 @@ pub async fn all(State(app): State<App>, Asked(query): Asked<Query>) -> Result<R
     }
     let since = query.since;
     let wanted = Wanted { since, max: limit + 1, bed: query.bed, open: query.open };
-    let mut kept = app.ask(move |archive| archive.alerts(&wanted)).await?;
-    let more = kept.len() > limit;
-    kept.truncate(limit);
-    let next = kept.last().map_or(since, |one| one.seq);
-    Ok(json_text(format!("{{\"alerts\":{},\"next\":{next},\"more\":{more}}}", listed(&kept))))
+    let mut entries = app.ask(move |reader| reader.wanted(&wanted)).await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().map_or(since, |one| one.seq);
+    Ok(json_text(format!("{{\"alerts\":{},\"next\":{next},\"more\":{more}}}", listed(&entries))))
 }
 
 /// `GET /v1/alerts/{id}`: every message about one alert, and what became of each at every destination.
 pub async fn one(State(app): State<App>, Named(id): Named<String>) -> Result<Response, Problem> {
     let wanted = id.clone();
-    let (kept, outcomes) =
-        app.ask(move |archive| Ok((archive.alert(&wanted)?, archive.outcomes(&wanted)?))).await?;
-    if kept.is_empty() {
+    let (entries, outcomes) =
+        app.ask(move |reader| Ok((reader.all_of(&wanted)?, reader.outcomes(&wanted)?))).await?;
+    if entries.is_empty() {
         return Err(Problem::not_found(format!("no alert {id} in the journal")));
     }
-    Ok(json_text(format!("{{\"messages\":{},\"outcomes\":{}}}", listed(&kept), json!(outcomes))))
+    Ok(json_text(format!("{{\"messages\":{},\"outcomes\":{}}}", listed(&entries), json!(outcomes))))
 }

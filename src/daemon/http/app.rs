@@ -1,19 +1,19 @@
 //! What the HTTP door may read.
 
 use super::problem::Problem;
-use crate::daemon::archive::Archive;
+use crate::daemon::journal::Reader;
 use crate::daemon::recorder::Tapes;
 use crate::daemon::running::Shared;
 use axum::http::StatusCode;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The parts.
 pub struct Parts {
     /// What of the daemon may be read while it runs.
     pub shared: Arc<Shared>,
-    /// The journal, read only.
-    pub archive: Arc<Archive>,
+    /// The journal, opened so that it cannot be written.
+    pub reader: Arc<Mutex<Reader>>,
     /// The model's card, Markdown.
     pub card: String,
     /// The recordings, where there are any.
@@ -34,10 +34,11 @@ impl App {
     /// Asks the journal, on a thread that may wait for the disk.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Archive) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let archive = self.archive.clone();
-        let answer = tokio::task::spawn_blocking(move || question(&archive)).await;
+        let reader = self.reader.clone();
+        let ask = move || question(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = tokio::task::spawn_blocking(ask).await;
         let fault = match answer {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(e)) => e.to_string(),

@@ -3,7 +3,7 @@
 
 use super::app::App;
 use super::problem::{Asked, Problem};
-use crate::daemon::archive::{Kept, Wanted};
+use crate::daemon::journal::{Entry, Reader, Wanted};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -54,7 +54,7 @@ impl Drop for Place {
 struct Listening {
     app: App,
     cursor: i64,
-    waiting: VecDeque<Kept>,
+    waiting: VecDeque<Entry>,
     _place: Arc<Place>,
 }
 
@@ -80,28 +80,28 @@ pub async fn stream(
     })?;
     let cursor = match since {
         Some(cursor) => cursor,
-        None => app.ask(crate::daemon::archive::Archive::newest).await?,
+        None => app.ask(Reader::newest).await?,
     };
     let listening = Listening { app, cursor, waiting: VecDeque::new(), _place: Arc::new(place) };
     let events = stream::unfold(listening, |mut listening| async {
-        let kept = listening.next().await;
-        let event = Event::default().id(kept.seq.to_string()).event(kept.kind).data(kept.body);
+        let entry = listening.next().await;
+        let event = Event::default().id(entry.seq.to_string()).event(entry.alert.kind).data(entry.body);
         Some((Ok(event), listening))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 impl Listening {
-    async fn next(&mut self) -> Kept {
+    async fn next(&mut self) -> Entry {
         loop {
-            if let Some(kept) = self.waiting.pop_front() {
-                self.cursor = kept.seq;
-                return kept;
+            if let Some(entry) = self.waiting.pop_front() {
+                self.cursor = entry.seq;
+                return entry;
             }
             let wanted = Wanted { since: self.cursor, max: BATCH_MAX, bed: None, open: false };
             // A journal that does not answer now may answer later: the cursor stays.
             self.waiting =
-                self.app.ask(move |archive| archive.alerts(&wanted)).await.unwrap_or_default().into();
+                self.app.ask(move |reader| reader.wanted(&wanted)).await.unwrap_or_default().into();
             if self.waiting.is_empty() {
                 tokio::time::sleep(LOOK).await;
             }

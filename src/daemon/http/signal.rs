@@ -8,7 +8,7 @@ use crate::daemon::recorder::{self, Excerpt, Kind, Seen};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use contract::{Alert, BedId};
+use contract::BedId;
 use recordings::Draft;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -151,11 +151,11 @@ pub async fn evidence(
     Asked(which): Asked<Which>,
 ) -> Result<Response, Problem> {
     let wanted = id.clone();
-    let kept = app.ask(move |archive| archive.alert(&wanted)).await?;
-    if kept.is_empty() {
+    let entries = app.ask(move |reader| reader.all_of(&wanted)).await?;
+    if entries.is_empty() {
         return Err(Problem::not_found(format!("no alert {id} in the journal")));
     }
-    let alerts = kept.iter().rev().filter_map(|k| serde_json::from_str::<Alert>(&k.body).ok());
+    let alerts = entries.into_iter().rev().map(|entry| entry.alert);
     let mut fits = alerts.filter(|a| !a.evidence.is_empty() && which.rev.is_none_or(|rev| rev == a.rev));
     let none =
         || Problem::not_found(format!("alert {id} has no evidence: it does not come from the signal alone"));

@@ -8,7 +8,7 @@ mod order;
 mod reader;
 
 pub use order::{Asked, Order, Outcome};
-pub use reader::{Entry, Reader};
+pub use reader::{Entry, Fate, Reader, Wanted};
 
 use super::DaemonError;
 use order::{SCHEMA, newest, write_one};

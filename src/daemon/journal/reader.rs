@@ -1,9 +1,11 @@
-//! What is read: by each destination from its cursor on, at the start, and by the command line.
+//! What is read: by each destination from its cursor on, at the start, over HTTP and by the command line.
 
+use super::order::newest;
 use super::{Asked, VERSION};
 use crate::daemon::DaemonError;
 use contract::{Alert, UtcMs};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -17,14 +19,45 @@ pub struct Entry {
     pub at: UtcMs,
     /// The alert.
     pub alert: Alert,
+    /// The alert's bytes, as every destination gets them.
+    pub body: String,
 }
 
-/// The alert in a column.
-fn body(row: &Row, column: usize) -> rusqlite::Result<Alert> {
-    let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|e| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
-    })
+impl Entry {
+    fn of(seq: i64, at_ms: i64, body: String) -> rusqlite::Result<Self> {
+        let alert = serde_json::from_str(&body).map_err(|e| {
+            rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(e))
+        })?;
+        Ok(Self { seq, at: UtcMs(at_ms), alert, body })
+    }
+}
+
+/// What became of one message at one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fate {
+    /// The message's place in the journal.
+    pub cursor: i64,
+    /// The destination.
+    pub sink: String,
+    /// `delivered`, `refused`, `expired` or `skipped`.
+    pub outcome: String,
+    /// Its receipt, or why not.
+    pub detail: String,
+    /// When.
+    pub at: UtcMs,
+}
+
+/// Which messages are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// After this place.
+    pub since: i64,
+    /// At most so many.
+    pub max: usize,
+    /// Of this bed only.
+    pub bed: Option<String>,
+    /// Only the newest message of each alert that has not ended.
+    pub open: bool,
 }
 
 /// A reading connection.
@@ -52,22 +85,41 @@ impl Reader {
         Ok(Self(db))
     }
 
-    /// The newest message of each alert whose id begins so, newest first; at most two.
+    /// The newest message of each alert whose id begins so, newest first; at most ten.
     ///
     /// # Errors
     /// The disk's.
     pub fn beginning_with(&self, id: &str) -> rusqlite::Result<Vec<Entry>> {
         let sql = "SELECT seq, at_ms, body FROM alert WHERE seq IN (SELECT MAX(seq) FROM alert \
-             WHERE substr(id, 1, length(?1)) = ?1 GROUP BY id) ORDER BY seq DESC LIMIT 2";
+             WHERE substr(id, 1, length(?1)) = ?1 GROUP BY id) ORDER BY seq DESC LIMIT 10";
         self.entries(sql, params![id])
     }
 
     fn entries(&self, sql: &str, args: impl rusqlite::Params) -> rusqlite::Result<Vec<Entry>> {
         let mut rows = self.0.prepare_cached(sql)?;
-        let entries = rows.query_map(args, |row| {
-            Ok(Entry { seq: row.get(0)?, at: UtcMs(row.get(1)?), alert: body(row, 2)? })
-        })?;
+        let entries = rows.query_map(args, |row| Entry::of(row.get(0)?, row.get(1)?, row.get(2)?))?;
         entries.collect()
+    }
+
+    /// The messages wanted, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn wanted(&self, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
+        let open = "AND seq IN (SELECT MAX(seq) FROM alert GROUP BY id) AND phase <> 'alert.end'";
+        let sql = format!(
+            "SELECT seq, at_ms, body FROM alert WHERE seq > ?1 AND (?2 IS NULL OR bed = ?2) {} ORDER BY seq LIMIT ?3",
+            if wanted.open { open } else { "" }
+        );
+        self.entries(&sql, params![wanted.since, wanted.bed, i64::try_from(wanted.max).unwrap_or(i64::MAX)])
+    }
+
+    /// The newest place.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn newest(&self) -> rusqlite::Result<i64> {
+        newest(&self.0)
     }
 
     /// The alerts after `seq`, in order, at most `max`.
@@ -165,16 +217,24 @@ impl Reader {
         self.0.prepare_cached(sql)?.query_row(params![id], |row| row.get(0))
     }
 
-    /// What became of the message at that place, at each destination: its name, the outcome's word, its detail, when.
+    /// What became of each message about the alert of that id, at each destination.
     ///
     /// # Errors
     /// The disk's.
-    pub fn outcomes(&self, seq: i64) -> rusqlite::Result<Vec<(String, String, String, UtcMs)>> {
-        let sql = "SELECT sink, outcome, detail, at_ms FROM outcome WHERE seq = ?1 ORDER BY sink";
+    pub fn outcomes(&self, id: &str) -> rusqlite::Result<Vec<Fate>> {
+        let sql = "SELECT o.seq, o.sink, o.outcome, o.detail, o.at_ms FROM outcome o JOIN alert a ON a.seq = o.seq \
+                   WHERE a.id = ?1 ORDER BY o.seq, o.sink";
         let mut rows = self.0.prepare_cached(sql)?;
-        let found = rows
-            .query_map(params![seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, UtcMs(row.get(3)?))))?;
-        found.collect()
+        let fates = rows.query_map(params![id], |row| {
+            Ok(Fate {
+                cursor: row.get(0)?,
+                sink: row.get(1)?,
+                outcome: row.get(2)?,
+                detail: row.get(3)?,
+                at: UtcMs(row.get(4)?),
+            })
+        })?;
+        fates.collect()
     }
 
     /// Each destination and the last alert that it is done with.
@@ -212,10 +272,8 @@ impl Reader {
     pub fn held(&self, since: UtcMs) -> rusqlite::Result<Vec<(Entry, String)>> {
         let sql = "SELECT at_ms, why, body FROM held WHERE at_ms >= ?1 ORDER BY at_ms, id";
         let mut rows = self.0.prepare_cached(sql)?;
-        let found = rows.query_map(params![since.0], |row| {
-            let (at, why) = (UtcMs(row.get(0)?), row.get(1)?);
-            Ok((Entry { seq: 0, at, alert: body(row, 2)? }, why))
-        })?;
+        let found = rows
+            .query_map(params![since.0], |row| Ok((Entry::of(0, row.get(0)?, row.get(2)?)?, row.get(1)?)))?;
         found.collect()
     }
 

@@ -2,6 +2,7 @@
 
 use super::Past;
 use crate::daemon::DaemonError;
+use crate::daemon::journal::Entry;
 use crate::daemon::recorder::{self, Kind, Reading, Seen};
 use crate::model::{Bundle, open_engine, sha256_hex};
 use crate::pipeline::{Due, Replay, Replayed};
@@ -46,20 +47,18 @@ impl Past {
     /// [`DaemonError`] where there is no such alert or no engine.
     pub fn alert(&self, id: &str, bundle: &Arc<Bundle>) -> Result<Vec<Verdict>, DaemonError> {
         let mut verdicts = Vec::new();
-        for kept in self.messages(id)? {
-            let alert: Alert = serde_json::from_str(&kept.body)
-                .map_err(|e| DaemonError::Asked(format!("message {}: {e}", kept.seq)))?;
+        for Entry { alert, body, .. } in self.messages(id)? {
             let (outcome, hops) = if alert.evidence.is_empty() {
                 (Outcome::NotPromised, 0)
             } else {
-                match self.derive(&alert, &kept.body, bundle) {
+                match self.derive(&alert, &body, bundle) {
                     Ok((differs, hops)) if differs.is_empty() => (Outcome::Same, hops),
                     Ok((differs, hops)) => (Outcome::Differs(differs), hops),
                     Err(Missing::Engine(e)) => return Err(e),
                     Err(Missing::Evidence(why)) => (Outcome::Differs(vec![why]), 0),
                 }
             };
-            let (key, kind, bytes) = (alert.key(), kept.kind, kept.body.len());
+            let (key, kind, bytes) = (alert.key(), alert.kind, body.len());
             verdicts.push(Verdict { key, kind, bytes, hops, outcome });
         }
         Ok(verdicts)

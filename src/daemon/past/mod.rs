@@ -10,7 +10,7 @@ pub use again::{Outcome, Verdict};
 pub use compare::Comparison;
 
 use super::DaemonError;
-use super::archive::{Archive, Kept};
+use super::journal::{Entry, Reader};
 use super::recorder::{self, Kind, Tapes};
 use crate::config::Settings;
 use crate::model::Bundle;
@@ -22,7 +22,6 @@ use std::path::Path;
 pub struct Past {
     settings: Settings,
     tapes: Tapes,
-    archive: Archive,
 }
 
 /// What the recorder holds of one bed.
@@ -41,8 +40,7 @@ impl Past {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let tapes = Tapes::new(recorder::folder(&settings));
-        let archive = Archive::new(&settings.journal.path);
-        Self { settings, tapes, archive }
+        Self { settings, tapes }
     }
 
     /// What the recorder holds, by bed.
@@ -61,17 +59,19 @@ impl Past {
     }
 
     /// Every message about the one alert whose id begins so.
-    fn messages(&self, id: &str) -> Result<Vec<Kept>, DaemonError> {
+    fn messages(&self, id: &str) -> Result<Vec<Entry>, DaemonError> {
+        let reader = Reader::open(&self.settings.journal.path)?;
         let told = |e: rusqlite::Error| DaemonError::Journal {
             path: self.settings.journal.path.display().to_string(),
             why: e.to_string(),
         };
-        let found = self.archive.beginning(id).map_err(told)?;
+        let found = reader.beginning_with(id).map_err(told)?;
         match found.as_slice() {
             [] => Err(DaemonError::Asked(format!("no alert {id} in the journal"))),
-            [one] => self.archive.alert(one).map_err(told),
+            [one] => reader.all_of(&one.alert.id.0).map_err(told),
             more => {
-                let what = format!("{} alerts begin with {id}: {}", more.len(), more.join(", "));
+                let ids: Vec<&str> = more.iter().map(|e| e.alert.id.0.as_str()).collect();
+                let what = format!("{} alerts begin with {id}: {}", ids.len(), ids.join(", "));
                 Err(DaemonError::Asked(what))
             }
         }
