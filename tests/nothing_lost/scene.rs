@@ -211,7 +211,7 @@ impl Scene {
             .arg(self.folder.path().join("ward.toml"))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(self.folder.path().join("counters")).expect("a file"))
             .stderr(log)
             .spawn();
         self.daemon = Some(child.expect("starts"));
@@ -222,6 +222,13 @@ impl Scene {
         let told = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
         assert!(told.expect("a shell").success());
         child.wait().expect("ours");
+    }
+
+    /// Ends the daemon in order; what it counted.
+    pub fn counters(&mut self) -> serde_json::Value {
+        self.end("TERM");
+        let told = std::fs::read_to_string(self.folder.path().join("counters")).unwrap_or_default();
+        serde_json::from_str(&told).unwrap_or_default()
     }
 
     fn log(&self) -> String {

@@ -79,7 +79,6 @@ impl Receiver {
         serve: impl Fn(TcpStream, &Desk) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let desk = Desk { ledger, schedule: Arc::new(Mutex::new(schedule)), stop };
@@ -109,7 +108,9 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.desk.stop.store(true, Ordering::Release);
-        if let Some(listening) = self.listening.take() {
+        // Wakes the thread that waits for a caller; one that cannot be reached would not be waited for.
+        let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok();
+        if let Some(listening) = self.listening.take().filter(|_| woken) {
             let _ = listening.join();
         }
     }
@@ -123,11 +124,12 @@ fn listen<S: Fn(TcpStream, &Desk) + Send + Sync + 'static>(
     let mut connections = Vec::new();
     while !desk.stopped() {
         let Ok((socket, _)) = listener.accept() else {
+            // No file descriptor left, or the caller went away.
             thread::sleep(GLANCE);
             continue;
         };
-        let ready = socket.set_nonblocking(false).and_then(|()| socket.set_read_timeout(Some(GLANCE)));
-        if ready.and_then(|()| socket.set_nodelay(true)).is_err() {
+        let ready = socket.set_read_timeout(Some(GLANCE)).and_then(|()| socket.set_nodelay(true));
+        if ready.is_err() {
             continue;
         }
         let (desk, serve) = (desk.clone(), Arc::clone(serve));
