@@ -5,6 +5,9 @@ mod ward;
 #[path = "http/asking.rs"]
 mod asking;
 
+#[path = "http/tls.rs"]
+mod tls;
+
 use asking::{Answer, Events, ask, ask_bytes, get, post};
 use serde_json::Value;
 use std::net::SocketAddr;

@@ -136,7 +136,8 @@ impl EngineLoop {
                 apart_ms = PICTURE_MS.max((self.clock.micros() - began) / 50);
                 shown = now.mono;
             }
-            if now.mono.since(saved) >= SAVE_MS {
+            // While the disk takes nothing, baselines would only pile up before the alerts that wait for it.
+            if now.mono.since(saved) >= SAVE_MS && self.journal.committed.trouble().is_empty() {
                 to_save = self.ward.beds().cloned().collect();
                 saved = now.mono;
             }

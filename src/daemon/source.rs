@@ -113,9 +113,13 @@ pub struct Source {
     pub clock: Clock,
 }
 
-/// What Wardbeat itself publishes below a bed; a wide subscription hears it back.
+/// What Wardbeat itself publishes below a bed, and what it answers commands with; a wide subscription hears it back.
 #[must_use]
 pub fn our_own(topic: &str) -> bool {
+    let below = topic.strip_prefix(topic::ROOT).and_then(|t| t.strip_prefix('/'));
+    if below.and_then(|t| t.split('/').nth(1)) == Some("_reply") {
+        return true;
+    }
     topic::split_any(topic).is_ok_and(|(place, leaf)| {
         place.unit() == "_node"
             || matches!(leaf, "state" | "view" | "explain" | "event" | "trend" | "recent")
@@ -211,6 +215,8 @@ mod tests {
             ("wardbeat/v1/s/u/b/state", true),
             ("wardbeat/v1/s/u/b/alert/WB-UNC", true),
             ("wardbeat/v1/s/_node/n/status", true),
+            ("wardbeat/v1/s/_reply/console-1", true),
+            ("wardbeat/v1/s/_reply", true),
             ("wardbeat/v1/s/u/b/wave/json", false),
             ("other/thing", false),
         ] {

@@ -3,6 +3,7 @@
 
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod certificates;
 pub mod process;
 
 use contract::{BedId, Flags, Frame, FrameParts, LeadId, Mode, Ratio, UtcMs, topic};

@@ -26,11 +26,18 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it; a second start in the same folder goes on with the same journal and log.
     pub fn start(folder: &Path, config: &str) -> Self {
+        Self::start_in(folder, config, &[])
+    }
+
+    /// As `start`, by a program that becomes it: its words come first.
+    pub fn start_in(folder: &Path, config: &str, wrap: &[&str]) -> Self {
         let file = folder.join("ward.toml");
         std::fs::write(&file, config).expect("writes");
         let log = folder.join("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_wardbeat"))
-            .args(["run", "--config"])
+        let mut words = wrap.to_vec();
+        words.extend([env!("CARGO_BIN_EXE_wardbeat"), "run", "--config"]);
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .arg(&file)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
@@ -39,6 +46,11 @@ impl Daemon {
             .spawn()
             .expect("starts");
         Self { child, log }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its short name (`TERM`).
