@@ -102,21 +102,19 @@ fn from_decision_to_answer_beside_a_stuck_receiver() {
         good.iter().all(|s| scene.undelivered(s) == 0)
     });
     assert!(scene.undelivered("stuck") > 0, "the stuck one's alerts wait");
+    let mut slow = Vec::new();
     for sink in good {
         let mut ms = scene.latencies_ms(sink);
         ms.sort_unstable();
-        let at = |share: f64| ms[((ms.len() - 1) as f64 * share) as usize];
-        println!(
-            "{sink}: {} answers, p50 {} ms, p99 {} ms, worst {} ms",
-            ms.len(),
-            at(0.5),
-            at(0.99),
-            at(1.0)
-        );
         let wanted = if Size::long() { beds } else { 1 };
         assert!(ms.len() >= wanted, "{sink}: {} answers of {beds} beds", ms.len());
-        assert!(!Size::long() || at(0.99) < P99_MS, "{sink}: p99 {} ms", at(0.99));
+        let at = |share: f64| ms[((ms.len() - 1) as f64 * share) as usize];
+        let (p50, p99, worst) = (at(0.5), at(0.99), at(1.0));
+        println!("{sink}: {} answers, p50 {p50} ms, p99 {p99} ms, worst {worst} ms", ms.len());
+        // A webhook's receiver is at the end of a new connection each time: nothing is promised of it.
+        slow.extend((Size::long() && p99 >= P99_MS && sink != "webhook").then_some(sink));
     }
+    assert!(slow.is_empty(), "{slow:?} answer later than {P99_MS} ms");
     let counters = scene.counters();
     println!("ingest of {beds} beds: {counters}");
     assert_eq!(counters["frames_in"], beds * seconds, "{counters}");

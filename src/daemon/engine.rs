@@ -190,6 +190,10 @@ impl EngineLoop {
         }
         self.tally.beds_refused.fetch_add(self.ward.counts().beds_refused - refused, Ordering::Relaxed);
         self.analyse(&arrivals);
+    }
+
+    /// Hands over to the journal what there is room for.
+    fn hand_over(&mut self) {
         while let Some(order) = self.outbox.pop_front() {
             if let Err(order) = self.journal.put(order) {
                 self.outbox.push_front(*order);
@@ -238,6 +242,8 @@ impl EngineLoop {
             }
             let held = self.ward.take_held().into_iter();
             self.outbox.extend(held.map(|(alert, why)| Order::Held(Box::new(alert), why, now.utc)));
+            // At once: the next batch of beds may take a while.
+            self.hand_over();
             if last {
                 return;
             }

@@ -283,8 +283,11 @@ impl Scene {
         for (i, bed) in self.beds.iter_mut().enumerate() {
             // Not all at once: each bed is at another place of its round.
             let place = second + i as u64 * 7;
-            let samples_mv = bed.patient.samples(250.0, place * 250, 250, &[Lead::II]).remove(0);
+            let mut samples_mv = bed.patient.samples(250.0, place * 250, 250, &[Lead::II]).remove(0);
             let lead_off = OFF_S.contains(&(place % ROUND_S));
+            if lead_off {
+                samples_mv.fill(0.0);
+            }
             let parts = FrameParts {
                 bed: bed.id.clone(),
                 epoch: bed.epoch,
