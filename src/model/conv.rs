@@ -279,85 +279,18 @@ pub(super) fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device, Var};
-    use rand::{Rng, SeedableRng};
-
-    fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
-    }
-
-    /// The convolution as its definition says, in f64.
-    fn plain(conv: &Conv, x: &[f64], w: &[f64], n: usize, time: usize) -> Vec<f64> {
-        let rows = conv.out_len(time);
-        let mut y = vec![0.0; n * rows * conv.outputs];
-        for (b, t) in (0..n).flat_map(|b| (0..rows).map(move |t| (b, t))) {
-            for tap in 0..conv.taps {
-                let u = (t * conv.stride + tap * conv.dilation) as isize - conv.pad() as isize;
-                if !(0..time as isize).contains(&u) {
-                    continue;
-                }
-                for i in 0..conv.inputs {
-                    let v = x[(b * time + u as usize) * conv.inputs + i];
-                    for o in 0..conv.outputs {
-                        y[(b * rows + t) * conv.outputs + o] +=
-                            v * w[(tap * conv.inputs + i) * conv.outputs + o];
-                    }
-                }
-            }
-        }
-        y
-    }
-
-    /// Σ y·g along one direction of x and w, by central differences in f64, against the op's gradients.
-    fn check_gradients(conv: Conv, n: usize, time: usize) -> Result<()> {
-        let rows = conv.out_len(time);
-        let (x, w) = (random(n * time * conv.inputs, 1), random(conv.weights(), 2));
-        let (g, vx, vw) = (random(n * rows * conv.outputs, 3), random(x.len(), 4), random(w.len(), 5));
-        let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-        let dot = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
-        let along = |base: &[f32], v: &[f32], h: f64| -> Vec<f64> {
-            base.iter().zip(v).map(|(b, v)| f64::from(*b) + h * f64::from(*v)).collect()
-        };
-        let h = 1e-3;
-        let slope_x = (dot(&plain(&conv, &along(&x, &vx, h), &wide(&w), n, time), &g)
-            - dot(&plain(&conv, &along(&x, &vx, -h), &wide(&w), n, time), &g))
-            / (2.0 * h);
-        let slope_w = (dot(&plain(&conv, &wide(&x), &along(&w, &vw, h), n, time), &g)
-            - dot(&plain(&conv, &wide(&x), &along(&w, &vw, -h), n, time), &g))
-            / (2.0 * h);
-        let device = Device::Cpu;
-        let tx = Var::from_vec(x.clone(), (n, time, conv.inputs), &device)?;
-        let tw = Var::from_vec(w.clone(), (conv.taps, conv.inputs, conv.outputs), &device)?;
-        let y = tx.apply_op2(&tw, conv)?;
-        let want = plain(&conv, &wide(&x), &wide(&w), n, time);
-        for (a, b) in y.flatten_all()?.to_vec1::<f32>()?.iter().zip(&want) {
-            assert!((f64::from(*a) - b).abs() < 1e-4, "{conv:?} forward: {a} against {b}");
-        }
-        let tg = Tensor::from_vec(g.clone(), (n, rows, conv.outputs), &device)?;
-        let grads = (y * tg)?.sum_all()?.backward()?;
-        let slope = |var: &Var, v: &[f32]| -> Result<f64> {
-            let grad = grads.get(var.as_tensor()).expect("a gradient");
-            let grad = grad.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            Ok(dot(&grad, v))
-        };
-        for (name, got, want) in [("dx", slope(&tx, &vx)?, slope_x), ("dw", slope(&tw, &vw)?, slope_w)] {
-            let scale = want.abs().max(1.0);
-            assert!(
-                (got - want).abs() < 2e-4 * scale,
-                "{conv:?} n {n} time {time} {name}: {got} against {want}"
-            );
-        }
-        Ok(())
-    }
+    use crate::model::proof::against_definition;
+    use candle_core::Device;
 
     #[test]
     fn gradients_equal_finite_differences_for_every_shape_in_use() -> Result<()> {
         for (taps, stride, dilation) in
             [(11, 2, 1), (5, 1, 1), (5, 2, 1), (3, 1, 1), (3, 1, 2), (3, 1, 4), (1, 2, 1), (3, 2, 4)]
         {
+            let conv = Conv { inputs: 3, outputs: 5, taps, stride, dilation };
             for (n, time) in [(1, 40), (4, 41), (4, 40), (9, 17)] {
-                check_gradients(Conv { inputs: 3, outputs: 5, taps, stride, dilation }, n, time)?;
+                let off = against_definition(&conv, n, time, &Device::Cpu, |x, w| x.apply_op2(w, conv))?;
+                assert!(off.iter().all(|e| *e < 2e-4), "{conv:?} n {n} time {time}: off by {off:?}");
             }
         }
         Ok(())

@@ -53,12 +53,26 @@ fn definition(conv: &Conv, x: &[f64], w: &[f64], n: usize, time: usize) -> Vec<f
     y
 }
 
-/// The composed convolution on a device for `n` items of `time` rows: forward, input gradient and kernel gradient
-/// against the definition and its central differences along one direction, in f64.
+/// The composed convolution on a device, as [`against_definition`] judges it.
 ///
 /// # Errors
 /// If the device fails.
 pub fn convolution(conv: &Conv, n: usize, time: usize, device: &Device) -> Result<[f64; 3]> {
+    against_definition(conv, n, time, device, |x, w| convolve(x, w, conv))
+}
+
+/// A convolution for `n` items of `time` rows: forward, input gradient and kernel gradient against the definition and its
+/// central differences along one direction, in f64.
+///
+/// # Errors
+/// If the device fails.
+pub(super) fn against_definition(
+    conv: &Conv,
+    n: usize,
+    time: usize,
+    device: &Device,
+    convolve: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<[f64; 3]> {
     let rows = conv.out_len(time);
     let (x, w) = (random(n * time * conv.inputs, 1), random(conv.weights(), 2));
     let (g, vx, vw) = (random(n * rows * conv.outputs, 3), random(x.len(), 4), random(w.len(), 5));
@@ -74,7 +88,7 @@ pub fn convolution(conv: &Conv, n: usize, time: usize, device: &Device) -> Resul
     };
     let tx = Var::from_vec(x.clone(), (n, time, conv.inputs), device)?;
     let tw = Var::from_vec(w.clone(), (conv.taps, conv.inputs, conv.outputs), device)?;
-    let y = convolve(&tx, &tw, conv)?;
+    let y = convolve(&tx, &tw)?;
     let want: Vec<f32> = definition(conv, &wide(&x), &wide(&w), n, time).iter().map(|v| *v as f32).collect();
     let forward = off(&numbers(&y)?, &want);
     let tg = Tensor::from_vec(g.clone(), (n, rows, conv.outputs), device)?;

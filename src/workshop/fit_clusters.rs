@@ -65,7 +65,7 @@ pub(super) fn pick_rows(rows: &[f32], channels: usize, per: usize, seed: u64) ->
     picked
 }
 
-fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samples, WorkshopError> {
+fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Samples {
     let records = set.in_folds(&plan.train_folds);
     let mut samples = Samples::new();
     for (i, (_, mask)) in LEAD_SETS.iter().enumerate() {
@@ -84,10 +84,10 @@ fn draw_samples(network: &Arc<Network>, set: &PtbXl, plan: &Plan) -> Result<Samp
                 let channels = steps.taps.len() / steps.count.max(1);
                 pick_rows(&steps.taps, channels, per, seed ^ (record as u64) << 8 ^ i as u64)
             },
-        )?;
+        );
         samples.insert(i, taps.concat());
     }
-    Ok(samples)
+    samples
 }
 
 /// Channel c is divided by its standard deviation (at least 5 % of the median one) over the root of its share of the
@@ -141,7 +141,7 @@ pub fn sweep(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Codebook>, WorkshopError> {
     tell("reading random steps of the training folds");
-    let samples = draw_samples(network, set, plan)?;
+    let samples = draw_samples(network, set, plan);
     let all = samples.values().flatten().copied().collect::<Vec<f32>>();
     let mut books = Vec::new();
     for (clusters, block_weights) in ways {
@@ -164,7 +164,7 @@ pub fn group(
     tell: &dyn Fn(&str),
 ) -> Result<Grouped, WorkshopError> {
     tell("reading random steps of the training folds");
-    let samples = draw_samples(network, set, plan)?;
+    let samples = draw_samples(network, set, plan);
     let all = samples.values().flatten().copied().collect::<Vec<f32>>();
     grouped(&samples, &all, shape, plan, tell)
 }
@@ -247,17 +247,11 @@ pub(super) fn thresholds(set: &PtbXl, records: &[usize], read: &[Summary]) -> Ve
 
 /// One logistic regression a class on mean soft assignments, for the network's own decisions, over twelve leads and one
 /// drawn lead set for each record: the surrogate has to serve whatever the bed shows.
-fn with_surrogate(
-    book: Codebook,
-    bundle: &Bundle,
-    set: &PtbXl,
-    plan: &Plan,
-    cut: &[f32],
-) -> Result<Codebook, WorkshopError> {
+fn with_surrogate(book: Codebook, bundle: &Bundle, set: &PtbXl, plan: &Plan, cut: &[f32]) -> Codebook {
     let all = set.in_folds(&plan.train_folds);
     let every = all.len().div_ceil(SURROGATE_RECORDS).max(1);
     let records: Vec<usize> = all.into_iter().step_by(every).collect();
-    let mut read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let mut read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1);
     let drawn = |record: usize| {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ (record as u64) << 20);
         LEAD_SETS[rng.random_range(1..LEAD_SETS.len())].1
@@ -268,7 +262,7 @@ fn with_surrogate(
         |r| set.signal(r),
         drawn,
         |record, steps| summarise(&bundle.codebook, drawn(record), &steps),
-    )?);
+    ));
     let rows: Vec<&[f32]> = read.iter().map(|s| s.soft.as_slice()).collect();
     let classes = cut.len();
     let (mut weights, mut bias) = (vec![0.0; book.clusters * classes], vec![0.0; classes]);
@@ -280,7 +274,7 @@ fn with_surrogate(
         }
         bias[class] = fit.intercept as f32;
     }
-    Ok(book.with_surrogate(Surrogate { soft: true, weights, bias }))
+    book.with_surrogate(Surrogate { soft: true, weights, bias })
 }
 
 /// What was fitted; the caller writes it with the card.
@@ -317,10 +311,10 @@ pub fn fit(
     let book = book.with_names(counts.iter().map(name).collect());
     tell("choosing thresholds");
     let chosen = set.in_folds(&[plan.choose_fold]);
-    let read = summaries(&unnamed, &chosen, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let read = summaries(&unnamed, &chosen, |r| set.signal(r), LEAD_SETS[0].1);
     let cut = thresholds(set, &chosen, &read);
     tell("fitting the surrogate");
-    let codebook = with_surrogate(book, &unnamed, set, plan, &cut)?;
+    let codebook = with_surrogate(book, &unnamed, set, plan, &cut);
     let manifest = Manifest {
         name: plan.name.clone(),
         training: plan.training.clone(),

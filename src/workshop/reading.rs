@@ -1,7 +1,7 @@
 //! What the network and a codebook say of whole records, many at a time.
 
 use super::leads::flag;
-use crate::model::{Bundle, Codebook, LEADS, LeadMask, LiveEngine, ModelError, Network, Steps};
+use crate::model::{Bundle, Codebook, LEADS, LeadMask, LiveEngine, Network, Steps};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -46,19 +46,15 @@ pub fn mean_logits(steps: &Steps, classes: usize) -> Vec<f32> {
 }
 
 /// Runs `f` on the steps of many records, in order, on all cores.
-///
-/// # Errors
-/// [`ModelError`] if the engine fails.
 pub fn for_records<'a, T: Send>(
     network: &Arc<Network>,
     records: &[usize],
     signal: impl Fn(usize) -> &'a [f32] + Sync,
     mask: impl Fn(usize) -> LeadMask + Sync,
     f: impl Fn(usize, Steps) -> T + Sync,
-) -> Result<Vec<T>, ModelError> {
-    let run = |engine: &mut LiveEngine, &record: &usize| {
-        Ok(f(record, steps_of(engine, signal(record), mask(record))))
-    };
+) -> Vec<T> {
+    let run =
+        |engine: &mut LiveEngine, &record: &usize| f(record, steps_of(engine, signal(record), mask(record)));
     records.par_iter().map_init(|| LiveEngine::new(network.clone()), run).collect()
 }
 
@@ -95,15 +91,12 @@ pub fn summarise(codebook: &Codebook, mask: LeadMask, steps: &Steps) -> Summary 
 }
 
 /// Summaries of many records with one lead set.
-///
-/// # Errors
-/// [`ModelError`] if the engine fails.
 pub fn summaries<'a>(
     bundle: &Bundle,
     records: &[usize],
     signal: impl Fn(usize) -> &'a [f32] + Sync,
     mask: LeadMask,
-) -> Result<Vec<Summary>, ModelError> {
+) -> Vec<Summary> {
     for_records(
         bundle.network(),
         records,

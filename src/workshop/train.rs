@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
             done: self.epochs_done(),
             loss: sums[0] / n,
             auxiliary_loss: sums[1] / n,
-            validation: [judge(0)?, judge(4)?],
+            validation: [judge(0), judge(4)],
         };
         self.history.push(shown);
         self.save()?;

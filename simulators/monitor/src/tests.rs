@@ -309,35 +309,3 @@ async fn no_broker_is_said_and_bad_options_are_refused() {
     let twice = vec![plans(1, 1).remove(0), plans(1, 1).remove(0)];
     assert!(Monitor::new(twice, Options::default()).is_err());
 }
-
-/// Processor time of this whole program so far, in seconds; broker, monitors and subscriber together.
-fn cpu_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<f64>().ok());
-    ticks.sum::<f64>() / 100.0
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "load: 2,000 beds for 15 s; run it alone with --ignored --nocapture"]
-async fn two_thousand_beds_lose_nothing_in_real_time() {
-    let broker = Broker::start().expect("a broker");
-    let beds = 2_000;
-    let plan = |i: usize| {
-        let bed = BedId::new(&format!("site1/icu/b{i:04}")).expect("valid");
-        BedPlan::new(bed, Box::new(recorded(i % 16, 60)))
-    };
-    let options = Options { speed: 1.0, seconds: Some(15), beds_per_connection: 128, ..options(&broker) };
-    let before = cpu_s();
-    let (report, heard) = play((0..beds).map(plan).collect(), options).await;
-    println!(
-        "{} frames of {} bytes, late at most {} ms, {:.2} s of processor in {:.1} s (broker, monitors and subscriber)",
-        report.frames_sent,
-        report.bytes / report.frames_sent,
-        report.late_ms_max,
-        cpu_s() - before,
-        report.elapsed_s
-    );
-    assert_eq!(report.frames_accepted, 30_000);
-    assert_eq!(frames(&heard).len(), 30_000);
-}

@@ -119,7 +119,7 @@ impl Known {
 pub fn known_of_folds(bundle: &Bundle, set: &PtbXl, folds: &[u8]) -> Result<Vec<Known>, WorkshopError> {
     let aged = |&r: &usize| set.labels[r].age.is_some();
     let records: Vec<usize> = set.in_folds(folds).into_iter().filter(aged).collect();
-    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1);
     let known = |(&r, summary): (&usize, Summary)| {
         Some(Known::of(set.labels[r].patient_id, set.labels[r].age?, summary))
     };
@@ -142,7 +142,7 @@ pub fn known_of_code15(
             signals.extend(set.signal(exam)?.map(|signal| (exam, signal)));
         }
         let records: Vec<usize> = (0..signals.len()).collect();
-        let read = summaries(bundle, &records, |r| &signals[r].1, LEAD_SETS[0].1)?;
+        let read = summaries(bundle, &records, |r| &signals[r].1, LEAD_SETS[0].1);
         all.extend(signals.iter().zip(read).map(|((e, _), s)| Known::of(e.patient_id, e.age, s)));
         tell(lot.len());
     }

@@ -179,9 +179,9 @@ fn spearman(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Records of the fold and the class each is explained for: classes in turn, records that the network gives them most.
-fn cases(bundle: &Bundle, set: &PtbXl, fold: u8) -> Result<Vec<(usize, usize)>, WorkshopError> {
+fn cases(bundle: &Bundle, set: &PtbXl, fold: u8) -> Vec<(usize, usize)> {
     let records = labelled(set, &[fold]);
-    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1);
     let mut cases = Vec::new();
     for class in 0..CLASSES.len() {
         let mut sure: Vec<usize> =
@@ -198,7 +198,7 @@ fn cases(bundle: &Bundle, set: &PtbXl, fold: u8) -> Result<Vec<(usize, usize)>, 
                 .map(|i| (records[i], class)),
         );
     }
-    Ok(cases)
+    cases
 }
 
 /// Compares the methods on one fold. `retrained` is a bundle trained on other folds; `micros` reads a clock.
@@ -213,7 +213,7 @@ pub fn attribution(
     micros: &dyn Fn() -> u64,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<BTreeMap<String, Method>, WorkshopError> {
-    let cases = cases(bundle, set, fold)?;
+    let cases = cases(bundle, set, fold);
     let mut own = Explainer::new(bundle)?;
     let mut other = retrained.map(Explainer::new).transpose()?;
     let baseline = Baseline { set, train_folds, mask: own.mask, clusters: bundle.codebook.clusters };

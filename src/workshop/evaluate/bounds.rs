@@ -64,11 +64,11 @@ impl Baseline<'_> {
         let channels = shape.tap_channels();
         let pick = |record: usize, steps: Steps| pick_rows(&steps.taps, channels, PER, record as u64);
         let chosen = self.chosen();
-        let rows = for_records(&network, &chosen, |r| self.set.signal(r), |_| self.mask, pick)?.concat();
+        let rows = for_records(&network, &chosen, |r| self.set.signal(r), |_| self.mask, pick).concat();
         let book = self.codebook(&rows, channels)?;
         let manifest = Manifest::for_network(shape.clone(), book.facts.clone());
         let random = Bundle::from_parts(manifest, weights, book, network);
-        let read = self.read(&random, &chosen)?;
+        let read = self.read(&random, &chosen);
         let surrogate = halves(&read, shape.classes.len());
         let book = random.codebook.clone().with_surrogate(surrogate);
         Ok(Bundle::from_parts(
@@ -91,11 +91,9 @@ impl Baseline<'_> {
     }
 
     /// What a bundle says of records.
-    ///
-    /// # Errors
-    /// [`WorkshopError`] if the engine fails.
-    pub fn read(&self, bundle: &Bundle, records: &[usize]) -> Result<Vec<Summary>, WorkshopError> {
-        Ok(summaries(bundle, records, |r| self.set.signal(r), self.mask)?)
+    #[must_use]
+    pub fn read(&self, bundle: &Bundle, records: &[usize]) -> Vec<Summary> {
+        summaries(bundle, records, |r| self.set.signal(r), self.mask)
     }
 
     /// What the codebook of the raw signal says of records.

@@ -106,12 +106,12 @@ struct Jury<'a> {
 
 impl Jury<'_> {
     /// What the first codebook of each candidate says of records `[record][candidate]`.
-    fn read(&self, records: &[usize], tried: &[Tried]) -> Result<Vec<Vec<Summary>>, WorkshopError> {
+    fn read(&self, records: &[usize], tried: &[Tried]) -> Vec<Vec<Summary>> {
         let mask = LEAD_SETS[0].1;
         let all = |_: usize, steps: Steps| -> Vec<Summary> {
             tried.iter().map(|t| summarise(&t.books[0], mask, &steps)).collect()
         };
-        Ok(for_records(&self.network, records, |r| self.set.signal(r), |_| mask, all)?)
+        for_records(&self.network, records, |r| self.set.signal(r), |_| mask, all)
     }
 
     /// Letters of some records of the fold for choices.
@@ -186,7 +186,7 @@ pub fn choose(
         judged: labelled(set, &[plan.choose_fold]),
     };
     tell("reading records with every codebook");
-    let (old, new) = (jury.read(&jury.taught, &tried)?, jury.read(&jury.judged, &tried)?);
+    let (old, new) = (jury.read(&jury.taught, &tried), jury.read(&jury.judged, &tried));
     let mut candidates = Vec::new();
     for (i, way) in tried.iter().enumerate() {
         tell(&format!("K {} at {:?}", way.clusters, way.block_weights));

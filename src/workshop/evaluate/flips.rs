@@ -79,7 +79,7 @@ pub fn flips(
         return Err(WorkshopError::TooFew { need: TOP, have: records.len() });
     }
     tell("label flips: reading records");
-    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1);
     let (mut ours, mut own, mut learning, mut entropy, mut rates) = (vec![], vec![], vec![], vec![], vec![]);
     for draw in 0..DRAWS {
         tell(&format!("label flips: draw {} of {DRAWS}", draw + 1));

@@ -230,7 +230,7 @@ impl Trial<'_> {
         let decided: Vec<Vec<bool>> =
             decided.iter().map(|d| thinned.iter().map(|&i| d[i]).collect()).collect();
         let decided = decided.as_slice();
-        let (old, new) = (baseline.read(&random, &taught)?, baseline.read(&random, &self.test)?);
+        let (old, new) = (baseline.read(&random, &taught), baseline.read(&random, &self.test));
         let rows = Self::rows(&old, &new, |s| &s.proportion);
         all.insert("random_forest".into(), rows.by_forest(decided, tell)?);
         all.insert(
@@ -274,12 +274,12 @@ fn by_leads(
     set: &PtbXl,
     test: &[usize],
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<(BTreeMap<String, LeadSetFigures>, Vec<Summary>), WorkshopError> {
+) -> (BTreeMap<String, LeadSetFigures>, Vec<Summary>) {
     let (mut leads, mut twelve) = (BTreeMap::new(), Vec::new());
     let names = &bundle.manifest.classes;
     for (name, mask) in LEAD_SETS {
         tell(&format!("leads {name}"));
-        let read = summaries(bundle, test, |r| set.signal(r), mask)?;
+        let read = summaries(bundle, test, |r| set.signal(r), mask);
         let c = Columns::of(set, test, &read, names.len());
         let by_class = names.iter().zip(c.truth.iter().zip(&c.scores));
         let figures = LeadSetFigures {
@@ -292,7 +292,7 @@ fn by_leads(
             twelve = read;
         }
     }
-    Ok((leads, twelve))
+    (leads, twelve)
 }
 
 /// Judges a bundle on one fold; followers learn from the network's own decisions on `train_folds`. With `bounds` the
@@ -312,9 +312,9 @@ pub fn evaluate(
     if train.len() < 50 || test.len() < 20 {
         return Err(WorkshopError::TooFew { need: 50, have: train.len().min(test.len()) });
     }
-    let (leads, read) = by_leads(bundle, set, &test, tell)?;
+    let (leads, read) = by_leads(bundle, set, &test, tell);
     tell("the training folds' decisions");
-    let learnt = summaries(bundle, &train, |r| set.signal(r), LEAD_SETS[0].1)?;
+    let learnt = summaries(bundle, &train, |r| set.signal(r), LEAD_SETS[0].1);
     let classes = bundle.manifest.classes.len();
     let (old, new) = (Columns::of(set, &train, &learnt, classes), Columns::of(set, &test, &read, classes));
     let trial = Trial { bundle, set, train, test, learnt, read, tell };
