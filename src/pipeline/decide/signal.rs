@@ -17,6 +17,10 @@ struct Lead {
     /// Seconds in a row that speak against the present state.
     against: u32,
     why: Signal,
+    /// Seconds in a row in which a lead that is out has another fault than the one told: noise and clipping take turns,
+    /// and nobody wants to hear of each turn.
+    #[serde(default)]
+    other: u32,
 }
 
 /// The leads of a bed.
@@ -42,16 +46,18 @@ impl SignalWatch {
         }
         self.leads.retain(|name, _| leads.iter().any(|l| l.lead == *name));
         for now in leads.iter().filter(|l| l.lead.standard().is_some()) {
-            let entry =
-                self.leads.entry(now.lead).or_insert(Lead { out: false, against: 0, why: Signal::Good });
-            let bad = self.lossy || now.signal != Signal::Good;
-            if bad {
-                entry.why = if self.lossy { Signal::Missing } else { now.signal };
+            let fresh = Lead { out: false, against: 0, why: Signal::Good, other: 0 };
+            let entry = self.leads.entry(now.lead).or_insert(fresh);
+            let seen = if self.lossy { Signal::Missing } else { now.signal };
+            let bad = seen != Signal::Good;
+            entry.other = if bad && entry.out && seen != entry.why { entry.other + 1 } else { 0 };
+            if bad && (!entry.out || entry.other >= analysis.signal_on_s) {
+                (entry.why, entry.other) = (seen, 0);
             }
             entry.against = if bad == entry.out { 0 } else { entry.against + 1 };
             let needed = if entry.out { analysis.signal_off_s } else { analysis.signal_on_s };
             if entry.against >= needed {
-                *entry = Lead { out: bad, against: 0, why: entry.why };
+                *entry = Lead { out: bad, against: 0, ..*entry };
             }
         }
     }
@@ -70,7 +76,7 @@ impl SignalWatch {
 
     /// These were out when an earlier run ended.
     pub fn reopen(&mut self, leads: &[LeadId]) {
-        let out = |&lead: &LeadId| (lead, Lead { out: true, against: 0, why: Signal::LeadOff });
+        let out = |&lead: &LeadId| (lead, Lead { out: true, against: 0, why: Signal::LeadOff, other: 0 });
         self.leads.extend(leads.iter().map(out));
     }
 
@@ -98,6 +104,22 @@ mod tests {
             })
             .collect();
         assert_eq!(states, "......oooo..");
+    }
+
+    #[test]
+    fn another_fault_of_a_lead_that_is_out_is_told_when_it_has_lasted() {
+        let lead = LeadId::new("II").expect("valid");
+        let analysis = Analysis { signal_on_s: 3, signal_off_s: 2, ..Analysis::default() };
+        let mut watch = SignalWatch::default();
+        let told: String = "nnnccnccncccc"
+            .chars()
+            .map(|c| {
+                let signal = if c == 'n' { Signal::Noisy } else { Signal::Clipped };
+                watch.second(&[LeadSignal { lead, signal, missing: 0.0 }], &analysis);
+                watch.out().first().map_or('.', |out| if out.1 == Signal::Noisy { 'n' } else { 'c' })
+            })
+            .collect();
+        assert_eq!(told, "..nnnnnnnnncc");
     }
 
     #[test]
