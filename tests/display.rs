@@ -116,12 +116,62 @@ fn the_other_views() {
 }
 
 #[test]
+fn a_bed_in_every_state() {
+    let (snapshot, look) = (ward(16), Look::default());
+    for (state, typed) in [
+        ("live", "01"),
+        ("advisory", "03"),
+        ("lead-off", "04"),
+        ("paused", "05"),
+        ("delayed", "08"),
+        ("learning", "12"),
+        ("noisy", "13"),
+    ] {
+        for size in SIZES {
+            let buf = view(&snapshot, &pressed(&snapshot, look, size, &keys(typed)), 100, size);
+            insta::assert_snapshot!(format!("bed-{state}-{}x{}", size.0, size.1), both(&buf));
+        }
+    }
+}
+
+#[test]
+fn a_node_in_trouble_at_every_size() {
+    let mut lost = ward(8);
+    lost.node.broker_since = None;
+    let mut failing = ward(8);
+    failing.node.troubles.push("alerts undelivered at pager".into());
+    for size in SIZES {
+        for (name, snapshot, age) in [
+            ("broker-lost", &lost, 100),
+            ("sink-failing", &failing, 100),
+            ("stale", &ward(8), 4_000),
+            ("dead", &ward(8), 11_000),
+        ] {
+            let buf = view(snapshot, &ui(Look::default()), age, size);
+            insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), both(&buf));
+        }
+    }
+}
+
+#[test]
 fn every_theme_and_the_ascii_glyphs() {
     for theme in Theme::ALL {
-        let look = Look { theme, depth: Depth::True, glyphs: Glyphs::Braille };
-        let buf = view(&ward(8), &ui(look), 100, (80, 24));
-        insta::assert_snapshot!(format!("theme-{theme:?}"), styles(&buf));
+        let look = Look { theme, depth: Depth::True, ..Look::default() };
+        for size in SIZES {
+            let buf = view(&ward(16), &ui(look), 100, size);
+            insta::assert_snapshot!(format!("theme-{theme:?}-{}x{}", size.0, size.1), styles(&buf));
+        }
     }
+    let white = Look { depth: Depth::True, white_advisory: true, ..Look::default() };
+    let chip = |look| {
+        let buf = view(&ward(8), &ui(look), 100, (80, 24));
+        let at = buf.content.iter().position(|cell| cell.symbol() == "!").expect("an advisory");
+        buf.content[at].bg
+    };
+    assert_eq!(
+        (chip(white), chip(Look { depth: Depth::True, ..Look::default() })),
+        (Color::Rgb(255, 255, 255), Color::Rgb(0x5F, 0xD7, 0xFF))
+    );
     let ascii = Look { glyphs: Glyphs::Ascii, depth: Depth::None, ..Look::default() };
     let buf = view(&ward(8), &ui(ascii), 100, (80, 24));
     assert!(text(&buf).is_ascii());
@@ -131,7 +181,7 @@ fn every_theme_and_the_ascii_glyphs() {
 #[test]
 fn mono_says_in_characters_all_that_colour_says() {
     let of = |theme| {
-        let look = Look { theme, depth: Depth::True, glyphs: Glyphs::Braille };
+        let look = Look { theme, depth: Depth::True, ..Look::default() };
         text(&view(&ward(16), &ui(look), 100, (120, 40)))
     };
     assert_eq!(of(Theme::Mono), of(Theme::Dark));
@@ -158,7 +208,6 @@ fn a_silent_daemon_is_told_and_then_everything_looks_dead() {
     assert!(dead.contains("DAEMON SILENT for 11s") && !dead.contains("LIVE"));
     assert_eq!(dead.matches("STOPPED").count(), 8);
     assert!(!dead.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "a dead screen shows no trace");
-    insta::assert_snapshot!("silent-80x24", both(&view(&ward(8), &ui(Look::default()), 11_000, (80, 24))));
 }
 
 #[test]
@@ -296,6 +345,14 @@ proptest! {
         let buf = view(&snapshot, &ui, age, (w, h));
         prop_assert_eq!((buf.area.width, buf.area.height), (w, h));
         prop_assert!(!text(&buf).replace('\n', "").chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_dead_ward_shows_no_trace_and_no_value_at_any_size(w in 40u16..300, h in 12u16..120, beds in 1usize..40) {
+        let dead = text(&view(&ward(beds), &ui(Look::default()), 11_000, (w, h)));
+        prop_assert!(!dead.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{}", dead);
+        prop_assert!(!dead.contains("H 0.") && !dead.contains("LIVE"), "{}", dead);
+        prop_assert!(dead.contains("DAEMON SILENT"));
     }
 
     #[test]

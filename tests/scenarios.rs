@@ -109,6 +109,7 @@ fn left(script: &BedScript, played: &[Played], seen: &[(AlertId, String, UtcMs)]
         let_out_s_ago: started.map(|p| second - p.second).collect(),
         ended_s_ago: ended.map(|p| (p.alert.code, second - p.second)).collect(),
         marks: Vec::new(),
+        trend: Vec::new(),
     }
 }
 

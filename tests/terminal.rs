@@ -211,7 +211,9 @@ fn a_panic_gives_the_terminal_back() {
     let Some(terminal) = Terminal::open("panic", (80, 24)) else { return };
     let this = std::env::current_exe().unwrap();
     terminal.run(&format!("{} --ignored --exact panics_on_a_screen --nocapture", this.display()));
-    terminal.until("the panic's words", |s| s.contains("this panic is forced"));
+    terminal.until("the panic's words", |s| {
+        s.contains("this panic is forced") && s.contains("WARDBEAT SCREEN ENDED, not watching")
+    });
     terminal.is_as_before();
 }
 
@@ -232,6 +234,7 @@ impl Feed for Forced {
         false
     }
     fn ask(&mut self, _: u64, _: &BedId, _: Wish) {}
+    fn ring(&mut self) {}
     fn refused(&mut self) -> Vec<(u64, String)> {
         Vec::new()
     }

@@ -16,15 +16,18 @@ struct Scene {
     folder: tempfile::TempDir,
 }
 
+fn start(port: u16, folder: &std::path::Path) -> Running {
+    let mut settings = Settings { timezone: "Europe/Berlin".into(), ..settings(port, folder) };
+    settings.commands.keys_file = Some(folder.join("keys.json"));
+    let running = daemon::start(settings, Arc::new(Bundle::tiny(7))).expect("starts");
+    assert!(running.joined(PATIENCE), "the daemon does not join");
+    running
+}
+
 fn scene() -> Scene {
     let broker = broker::Broker::start().expect("a broker");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut settings =
-        Settings { timezone: "Europe/Berlin".into(), ..settings(broker.port(), folder.path()) };
-    settings.commands.keys_file = Some(folder.path().join("keys.json"));
-    let running = daemon::start(settings, Arc::new(Bundle::tiny(7))).expect("starts");
-    assert!(running.joined(PATIENCE), "the daemon does not join");
-    Scene { running: Some(running), broker, folder }
+    Scene { running: Some(start(broker.port(), folder.path())), broker, folder }
 }
 
 impl Scene {
@@ -114,6 +117,22 @@ fn a_screen_elsewhere_shows_the_same_ward_and_one_started_later_its_past() {
         late.snapshot().beat == before
     };
     until("the beat stands", standing);
+
+    the_past_is_there_again(&mut scene, &late, theirs.trend.len());
+}
+
+/// The node starts again: before anything new comes its own screen has the trend of the run before, and so have others.
+fn the_past_is_there_again(scene: &mut Scene, other: &Watching, minutes: usize) {
+    scene.running = Some(start(scene.broker.port(), scene.folder.path()));
+    let trend = |s: &Snapshot| bed(s, "b01").map(|b| b.trend).unwrap_or_default();
+    until("the trend of the run before", || !trend(&scene.own()).is_empty());
+    let own = trend(&scene.own());
+    assert_eq!(own.len(), minutes);
+    until("the same on the other screen", || {
+        let heard = trend(&other.snapshot());
+        let same = heard.iter().zip(own.iter()).all(|(a, b)| (a.at, a.over_s) == (b.at, b.over_s));
+        heard.len() == own.len() && same
+    });
 }
 
 /// MQTT 3.1.1, by hand: joins, subscribes to everything, and never reads what comes.

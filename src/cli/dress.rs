@@ -32,6 +32,7 @@ impl Dress {
                 _ => look.glyphs,
             };
         }
+        look.white_advisory = settings.display.advisory_hue == "white";
         look.depth = match self.color.as_str() {
             "true" => Depth::True,
             "256" => Depth::Indexed,

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::dress::Dress;
 use crate::config::Settings;
-use crate::daemon::{Clock, Running, Secret, Watching, read_own};
+use crate::daemon::{Bell, Clock, Running, Secret, Watching, read_own};
 use crate::display::{self, Depth, Export, Wish};
 use crate::snapshot::Snapshot;
 use contract::{Answer, BedId, Command, MarkAt, MonoMs};
@@ -27,6 +27,12 @@ pub(super) struct Person {
     /// Where exported strips go.
     #[arg(long, value_name = "DIR", default_value = ".")]
     strips: PathBuf,
+    /// Runs a command of the shell each time the bell rings, such as a sound on this machine.
+    #[arg(long, value_name = "COMMAND")]
+    bell_cmd: Option<String>,
+    /// No key ends or suspends the screen: for a corridor.
+    #[arg(long)]
+    kiosk: bool,
 }
 
 /// The answer that is on its way, to be looked at again and again.
@@ -113,12 +119,14 @@ pub(super) fn open(
         newest: None,
         by: person.operator.clone().unwrap_or_default(),
         strips: person.strips.clone(),
+        bell: person.bell_cmd.as_deref().map(Bell::new),
         pending: Vec::new(),
         over,
     };
     let options = display::Options {
         operator: person.operator.clone(),
         suspend: ward.may_sleep(),
+        kiosk: person.kiosk,
         ..options(settings, dress)
     };
     display::run(&options, &mut feed).map(drop)
@@ -160,6 +168,7 @@ struct Window<'a, W, F> {
     newest: Option<(Arc<Snapshot>, MonoMs)>,
     by: String,
     strips: PathBuf,
+    bell: Option<Bell>,
     pending: Vec<(u64, Pending)>,
     over: F,
 }
@@ -169,7 +178,11 @@ impl<W: Ward, F: FnMut() -> bool> display::Feed for Window<'_, W, F> {
         let now = self.clock.mono();
         let stale = self.newest.as_ref().is_none_or(|(_, at)| now.since(*at) >= PICTURE_MS);
         if stale {
-            self.newest = Some((Arc::new(self.ward.snapshot()), now));
+            let mut snapshot = self.ward.snapshot();
+            if let Some(why) = self.bell.as_mut().and_then(Bell::trouble) {
+                snapshot.node.troubles.push(format!("the bell command of this screen did not ring: {why}"));
+            }
+            self.newest = Some((Arc::new(snapshot), now));
         }
         self.newest.as_ref().map(|(snapshot, _)| snapshot.clone())
     }
@@ -184,6 +197,12 @@ impl<W: Ward, F: FnMut() -> bool> display::Feed for Window<'_, W, F> {
 
     fn ask(&mut self, id: u64, bed: &BedId, wish: Wish) {
         self.pending.push((id, self.ward.ask(&self.by, bed, command(wish))));
+    }
+
+    fn ring(&mut self) {
+        if let Some(bell) = &mut self.bell {
+            bell.ring();
+        }
     }
 
     fn refused(&mut self) -> Vec<(u64, String)> {

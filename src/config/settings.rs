@@ -218,13 +218,15 @@ pub struct Display {
     pub theme: String,
     /// Glyphs: `auto`, `braille` or `ascii`.
     pub glyphs: String,
+    /// Colour of advisories: `cyan` or `white`.
+    pub advisory_hue: String,
     /// Shows the classes' names (research only; never at the bedside).
     pub show_labels: bool,
 }
 
 impl Default for Display {
     fn default() -> Self {
-        Self { theme: "auto".into(), glyphs: "auto".into(), show_labels: false }
+        Self { theme: "auto".into(), glyphs: "auto".into(), advisory_hue: "cyan".into(), show_labels: false }
     }
 }
 

@@ -66,7 +66,8 @@ pub fn engine_threads(
     client: &AsyncClient,
 ) -> Result<Engines, DaemonError> {
     let reader = site.journal.reader()?;
-    let left = leftover::read(&reader, site.clock.utc()).map_err(|e| site.journal.fault(&e))?;
+    let left =
+        leftover::read(&reader, &site.bundle.id, site.clock.utc()).map_err(|e| site.journal.fault(&e))?;
     let baselines = reader.baselines(&site.bundle.id).map_err(|e| site.journal.fault(&e))?;
     let (mut slots, mut threads, mut healths) = (Vec::new(), Vec::new(), Vec::new());
     for (index, engine) in engines.into_iter().enumerate() {

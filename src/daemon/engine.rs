@@ -295,9 +295,13 @@ impl EngineLoop {
         Order::Alert(Box::new(alert), now.utc)
     }
 
+    /// Hands what a bed has learnt, and the minutes of its trend that closed, to the journal.
     fn save(&mut self, bed: &BedId) {
-        let Some(saved) = self.ward.baseline(bed) else { return };
         let [model, config] = self.ids.clone();
+        for point in self.ward.take_minutes(bed) {
+            self.outbox.push_back(Order::Minute { bed: bed.as_str().into(), model: model.clone(), point });
+        }
+        let Some(saved) = self.ward.baseline(bed) else { return };
         match serde_json::to_string(&saved) {
             Ok(body) => self.outbox.push_back(Order::Baseline {
                 bed: bed.as_str().into(),

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 /// Caps and marks look back so far.
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// Reads what was left, but for the node's own alert, which `node` takes up.
+/// Reads what was left, but for the node's own alert, which `node` takes up. A trend counts for its model only.
 ///
 /// # Errors
 /// The disk's.
-pub fn read(reader: &Reader, now: UtcMs) -> rusqlite::Result<Vec<Left>> {
+pub fn read(reader: &Reader, model: &str, now: UtcMs) -> rusqlite::Result<Vec<Left>> {
     let mut beds = BTreeMap::<BedId, Left>::new();
     let mut of = |bed: BedId, change: &dyn Fn(&mut Left)| {
         let empty = Left {
@@ -23,6 +23,7 @@ pub fn read(reader: &Reader, now: UtcMs) -> rusqlite::Result<Vec<Left>> {
             let_out_s_ago: Vec::new(),
             ended_s_ago: Vec::new(),
             marks: Vec::new(),
+            trend: Vec::new(),
         };
         change(beds.entry(bed).or_insert(empty));
     };
@@ -58,6 +59,10 @@ pub fn read(reader: &Reader, now: UtcMs) -> rusqlite::Result<Vec<Left>> {
             }
             _ => {}
         }
+    }
+    for (bed, point) in reader.trend(model, since)? {
+        let Ok(bed) = BedId::new(&bed) else { continue };
+        of(bed, &|left| left.trend.push(point));
     }
     Ok(beds.into_values().filter(|left| !left.bed.unit().starts_with('_')).collect())
 }

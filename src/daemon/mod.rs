@@ -4,11 +4,12 @@
 //! own their beds, writes each alert to the journal before anybody hears of it, delivers it on one thread a
 //! destination, publishes state and the node's own status, and shows the newest picture of the ward.
 //! What it never does: compute anything about an ECG, draw, publish to a monitor's topic, wait for a screen.
-//! Door: [`start`] and [`start_on`] give [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`plugins`] is the table that `config` checks against.
+//! Door: [`start`] and [`start_on`] give [`Running`]; [`watch`] gives [`Watching`], a screen's ear; [`Clock`]; [`Bell`]; [`plugins`] is the table that `config` checks against.
 //! Who calls it: `cli` (`run`, `demo`, `watch`).
 
 mod audit;
 mod backoff;
+mod bell;
 mod burden;
 mod clock;
 mod command;
@@ -41,6 +42,7 @@ mod trial;
 mod wire;
 
 pub use audit::{Audit, AuditFault, Standing};
+pub use bell::Bell;
 pub use burden::{Burden, Load};
 pub use clock::Clock;
 pub use command::{Commands, Key, KeyFault, Keys, Pending, Secret, read_own, send};

@@ -195,10 +195,13 @@ fn picture(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: Rect, pap
     scene.trace(buf, area, run, scale, dim);
     for (x, cluster) in trace::ribbon(run, scale, Motion::Sweep, area.width) {
         let family = scene.family(cluster);
-        let letter = words::letter(family);
+        let letter = family.letter();
         put(buf, area.x + x, area.bottom(), letter.encode_utf8(&mut [0; 4]), 1, palette.family(family));
     }
 }
+
+/// What the legend says where a letter carries a question mark.
+const DOUBT: &str = "?: name uncertain here";
 
 /// The clusters that the trace shows, the most frequent first; those of one family are told apart by numbers.
 fn legend(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
@@ -207,14 +210,19 @@ fn legend(buf: &mut Buffer, scene: &Scene, bed: &BedView, y: u16) {
     let mut shown: Vec<(usize, usize)> =
         (0..clusters.len()).map(|k| (count(k), k)).filter(|c| c.0 > 0).collect();
     shown.sort_by_key(|(count, k)| (std::cmp::Reverse(*count), *k));
-    let mut x = 1;
+    let (mut x, mut end) = (1, buf.area.width);
+    if shown.iter().any(|(_, k)| bed.doubted.contains(&(*k as u8))) {
+        end = end.saturating_sub(DOUBT.len() as u16 + 2);
+        put(buf, end, y, DOUBT, buf.area.width, scene.palette.dim);
+    }
     for (_, k) in shown {
         let c = &clusters[k];
         let alike = |upto: usize| clusters[..upto].iter().filter(|other| other.family == c.family).count();
         let number = if alike(clusters.len()) > 1 { alike(k + 1).to_string() } else { String::new() };
-        let text = format!("{}{number} {}", words::letter(c.family), words::clean(&c.name));
+        let doubt = if bed.doubted.contains(&(k as u8)) { "?" } else { "" };
+        let text = format!("{}{number}{doubt} {}", c.family.letter(), words::clean(&c.name));
         let cells = words::width(&text) as u16;
-        if x + cells > buf.area.width {
+        if x + cells > end {
             break;
         }
         put(buf, x, y, &text, cells, scene.palette.family(c.family));

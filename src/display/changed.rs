@@ -44,9 +44,9 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: R
         Some(a) => {
             let until = scene.now.map_or_else(String::new, |now| scene.clock(now));
             format!(
-                "WHAT CHANGED {}-{until} ({} s)  rule {}  {}  {}",
+                "WHAT CHANGED {}-{until} ({})  {} {}  {}",
                 scene.clock(a.onset),
-                scene.since_ms(a.onset).max(0) / 1_000,
+                scene.span(a.onset),
                 words::rule(a.code),
                 words::clean(&a.evidence),
                 list::k_of_n(a)
@@ -71,7 +71,8 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene, standing: &Standing, area: R
     put(buf, area.x, area.y + 1, &columns, split, palette.dim);
     let rows = usize::from(area.height.saturating_sub(2));
     for (i, s) in bed.shifts.iter().take(rows).enumerate() {
-        let name = format!("{} {}", words::letter(scene.family(s.cluster)), scene.cluster_name(s));
+        let doubt = if bed.doubted.contains(&s.cluster) { "?" } else { "" };
+        let name = format!("{}{doubt} {}", scene.family(s.cluster).letter(), scene.cluster_name(s));
         let points = ((s.now - s.usual) * 100.0).round();
         let name = words::fit(&name, name_cells);
         let text = format!("{name} {:>3.0}%  {:>3.0}% {points:>+4.0}", s.now * 100.0, s.usual * 100.0);

@@ -154,8 +154,7 @@ impl Memory {
         known
             .map(|(c, second)| {
                 let cluster = c.cluster.unwrap_or_default();
-                let family =
-                    snapshot.clusters.get(usize::from(cluster)).map_or('?', |c| words::letter(c.family));
+                let family = snapshot.clusters.get(usize::from(cluster)).map_or('?', |c| c.family.letter());
                 StepMark {
                     cluster,
                     family,
@@ -172,7 +171,7 @@ impl Memory {
             let count = known.iter().filter(|c| usize::from(**c) == k).count();
             (count > 0).then(|| LegendEntry {
                 cluster: k as u8,
-                family: words::letter(name.family),
+                family: name.family.letter(),
                 name: words::clean(&name.name),
                 share: count as f32 / known.len() as f32,
             })
@@ -189,10 +188,8 @@ impl Memory {
         let number =
             |v: Option<f32>| v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:.3}"));
         for (i, (c, s)) in self.columns.iter().zip(&self.seconds).enumerate() {
-            let family = c
-                .cluster
-                .and_then(|k| snapshot.clusters.get(usize::from(k)))
-                .map(|c| words::letter(c.family));
+            let family =
+                c.cluster.and_then(|k| snapshot.clusters.get(usize::from(k))).map(|c| c.family.letter());
             out += &format!(
                 "{:.2},{},{},{},{},{},{}\n",
                 i as f64 / COLUMNS_HZ as f64,

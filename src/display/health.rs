@@ -5,12 +5,17 @@ use super::scene::{Scene, Standing, put};
 use super::words;
 use ratatui::buffer::Buffer;
 
+/// Columns of [`bed_line`]: they fit 80 cells.
+const BED_HEAD: &str = "bed      data       last     rate     lag  gaps  late refused blind/h  learnt";
+
 pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let (w, h) = (buf.area.width, buf.area.height);
     let palette = &scene.palette;
     let standings = scene.standings();
     let watched = standings.iter().filter(|s| s.watched()).count();
-    let title = format!(" HEALTH  is Wardbeat itself watching?   for {watched} of {} beds", standings.len());
+    let says = if watched > 0 { "YES, " } else { "NO: " };
+    let title =
+        format!(" HEALTH  is Wardbeat itself watching?   {says}{watched} of {} beds", standings.len());
     lines::title(buf, scene, &title, palette.bold);
     let mut y = 1;
     for (name, text) in node_lines(scene) {
@@ -19,8 +24,7 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
         y += 1;
     }
     y += 1;
-    let head = "bed      data      last     rate     lag     gaps  late  refused  blind/h  learnt";
-    put(buf, 1, y, head, w, palette.dim);
+    put(buf, 1, y, BED_HEAD, w, palette.dim);
     let rows = usize::from(h.saturating_sub(y + 3));
     let first = (scene.ui.line + 1).saturating_sub(rows.max(1)).min(standings.len().saturating_sub(1));
     for (i, s) in standings.iter().skip(first).take(rows).enumerate() {
@@ -54,9 +58,8 @@ fn node_lines(scene: &Scene) -> Vec<(String, String)> {
         (
             "daemon".to_owned(),
             format!(
-                "snapshot {:.1} s old   frame to finding p50 {p50:.0} ms, p99 {p99:.0} ms   engine {}",
-                scene.age_ms as f64 / 1e3,
-                node.engine
+                "snapshot {:.1} s old   frame to finding p50 {p50:.0} ms, p99 {p99:.0} ms",
+                scene.age_ms as f64 / 1e3
             ),
         ),
         (
@@ -68,7 +71,13 @@ fn node_lines(scene: &Scene) -> Vec<(String, String)> {
         ),
         (
             "model".to_owned(),
-            format!("{}   {} clusters   config {}", node.model, scene.snapshot.clusters.len(), node.config),
+            format!(
+                "{} on {}   {} clusters   config {}",
+                node.model,
+                node.engine,
+                scene.snapshot.clusters.len(),
+                node.config
+            ),
         ),
         ("disk".to_owned(), format!("{disk}   {} alerts not yet delivered everywhere", node.undelivered)),
     ];
@@ -77,7 +86,15 @@ fn node_lines(scene: &Scene) -> Vec<(String, String)> {
         out.push((format!("sink {name}"), state.to_owned()));
     }
     out.extend(scene.troubles().into_iter().map(|t| ("TROUBLE".to_owned(), t)));
-    out.push(("this view".into(), this_view(scene)));
+    let link = scene.ui.link;
+    let view = format!(
+        "{} fps   {:.1} kB/s   skipped frames {}   late at most {} ms",
+        link.fps,
+        link.bytes_per_s as f64 / 1e3,
+        link.skipped,
+        link.late_ms
+    );
+    out.extend([("this view".into(), view), ("its look".into(), look(scene))]);
     out
 }
 
@@ -89,14 +106,14 @@ fn bed_line(scene: &Scene, s: &Standing) -> String {
     let [have, need] = bed.learnt_s;
     let health = bed.health;
     format!(
-        "{} {:<9} {last:>7}  {rate:>7}  {lag:>7}  {:>5} {:>5}  {:>6}  {:>7}   {}",
+        "{} {:<8} {last:>6}  {rate:>7}  {lag:>6}  {:>4}  {:>4}  {:>6} {:>7}  {}",
         words::fit(&bed.label, 8),
         words::state_word(s.state),
         health.gaps,
         health.late,
         health.refused,
         blind(scene, bed),
-        if have >= need { "all".into() } else { format!("{have} of {need} s") },
+        if have >= need { "all".into() } else { format!("{have}/{need}") },
     )
 }
 
@@ -107,7 +124,7 @@ fn blind(scene: &Scene, bed: &crate::snapshot::BedView) -> String {
     format!("{} min", seconds.sum::<u32>() / 60)
 }
 
-fn this_view(scene: &Scene) -> String {
+fn look(scene: &Scene) -> String {
     let look = scene.ui.affordable_look();
     let depth = match look.depth {
         super::Depth::True => "24-bit colour",
@@ -115,13 +132,9 @@ fn this_view(scene: &Scene) -> String {
         super::Depth::Named => "16 colours",
         super::Depth::None => "no colour",
     };
-    let link = scene.ui.link;
-    format!(
-        "{} fps   {:.1} kB/s   skipped frames {}   late at most {} ms   theme {}   {depth}",
-        link.fps,
-        link.bytes_per_s as f64 / 1e3,
-        link.skipped,
-        link.late_ms,
-        look.theme.name()
-    )
+    let glyphs = match look.glyphs {
+        super::Glyphs::Braille => format!("braille {}", words::HILL),
+        super::Glyphs::Ascii => "ASCII".into(),
+    };
+    format!("theme {}   {depth}   {glyphs}", look.theme.name())
 }

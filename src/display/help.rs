@@ -3,6 +3,7 @@
 use super::keys::{self, Role};
 use super::lines;
 use super::scene::{Scene, put};
+use super::theme::Glyphs;
 use super::words;
 use ratatui::buffer::Buffer;
 
@@ -20,7 +21,8 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let palette = &scene.palette;
     lines::title(buf, scene, " KEYS", palette.bold);
     let columns = (w / 40).clamp(1, 3);
-    let bound: Vec<_> = keys::bound(scene.ui.operator.is_some()).collect();
+    let here = |key: &&keys::Key| !(scene.ui.kiosk && key.leaves());
+    let bound: Vec<_> = keys::bound(scene.ui.operator.is_some()).filter(here).collect();
     let rows = bound.len().div_ceil(usize::from(columns)) as u16;
     for (i, key) in bound.into_iter().enumerate() {
         let (column, row) = (i as u16 / rows, i as u16 % rows);
@@ -34,7 +36,9 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
             }
         }
     }
-    for (i, text) in MARKS.iter().enumerate() {
+    let hill = format!("Dots: {} must be a hill; if it is not, press g.", words::HILL);
+    let hill = (palette.glyphs == Glyphs::Braille).then_some(hill.as_str());
+    for (i, text) in MARKS.into_iter().chain(hill).enumerate() {
         let y = 3 + rows + i as u16;
         if y + 2 < h {
             put(buf, 1, y, text, w, palette.text);

@@ -60,6 +60,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// Whether it ends the screen.
+    pub fn leaves(&self) -> bool {
+        self.codes.iter().any(|(_, step)| *step == Leave)
+    }
+
     const fn all(
         shown: &'static str,
         codes: &'static [(KeyCode, Step)],

@@ -1,6 +1,7 @@
 //! Header, footer, and the strip of what needs a look and what is not watched.
 
 use super::keys;
+use super::lost;
 use super::scene::{SILENT_MS, Scene, put, put_right};
 use super::ui::Bell;
 use super::words;
@@ -12,7 +13,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 /// A piece of a line.
-type Piece = (String, Style);
+pub(super) type Piece = (String, Style);
 /// A bed's first finding, and how many more it has.
 type Look<'a> = (&'a AlertView, usize);
 
@@ -23,12 +24,12 @@ fn clock_and_beat(scene: &Scene) -> String {
     format!("{clock} {beat}")
 }
 
-/// `watching n of N: 1 ALERT 2 advisory`.
+/// `watching n of N: 1 ALERT 2 advisory`: beds, each by its strongest finding.
 fn counts(scene: &Scene) -> String {
     let standings = scene.standings();
     let watched = standings.iter().filter(|s| s.watched()).count();
-    let open = scene.looks();
-    let alerts = open.iter().filter(|a| a.level == Level::Alert).count();
+    let open = scene.looks_by_bed();
+    let alerts = open.iter().filter(|(a, _)| a.level == Level::Alert).count();
     let advisories = open.len() - alerts;
     let mut text = format!("watching {watched} of {}", standings.len());
     if alerts > 0 {
@@ -79,10 +80,9 @@ pub(super) fn header(buf: &mut Buffer, scene: &Scene, page: Option<(usize, usize
     put(buf, right_x, 0, &right, clock_x.saturating_sub(right_x), scene.palette.dim);
     put(buf, 0, 0, &left, right_x.saturating_sub(1), scene.palette.bold);
     let used = words::width(&left) as u16 + 3;
-    let lost = unwatched(scene);
+    let lost = lost::labels(scene);
     if wide >= 100 && !lost.is_empty() && used < right_x {
-        let labels: Vec<String> = lost.iter().map(|(label, _, _)| label.clone()).collect();
-        let text = format!("not watched: {}", labels.join(" "));
+        let text = format!("not watched: {}", lost.join(" "));
         put(buf, used, 0, &text, right_x.saturating_sub(used + 1), scene.palette.dim);
     }
 }
@@ -141,18 +141,7 @@ pub(super) fn title(buf: &mut Buffer, scene: &Scene, text: &str, style: Style) {
     put(buf, clock_x, 0, &clock, wide, clock_style);
 }
 
-/// Beds without verdicts: label, words, style.
-fn unwatched(scene: &Scene) -> Vec<(String, String, Style)> {
-    let lost = scene.standings().into_iter().filter(|s| !s.watched());
-    lost.map(|s| {
-        let since = s.since(scene);
-        let word = words::state_word(s.state).to_ascii_lowercase();
-        (words::cut(&s.bed.label, 8), format!("{word} {since}"), s.chip(scene))
-    })
-    .collect()
-}
-
-/// One open finding in words, 0 = as short as can be, 2 = full.
+/// One open finding in words, 0 = as short as can be, 3 = in full with the time of day.
 fn look_text(scene: &Scene, (a, more): Look, length: usize) -> String {
     let (label, mark) = (words::cut(&a.label, 8), words::level_mark(a.level));
     if length == 0 {
@@ -160,9 +149,12 @@ fn look_text(scene: &Scene, (a, more): Look, length: usize) -> String {
     }
     let more = if more > 0 { format!(" (+{more} more)") } else { String::new() };
     let stopped = a.bed.as_ref().and_then(|id| scene.bed(id)).is_some_and(|b| !scene.standing(b).watched());
-    let mut text = format!("{label} {mark} {}{more}", words::code_words(a.code, length - 1));
+    let mut text = format!("{label} {mark} {}{more}", words::code_words(a.code, (length - 1).min(1)));
     if length > 1 {
         text += &a.k_of_n.map_or_else(String::new, |[k, n]| format!("  {k} of last {n} s"));
+    }
+    if length > 2 {
+        text += &format!("  since {}", scene.clock(a.onset));
     }
     text += &format!("  {}", scene.span(a.onset));
     if stopped {
@@ -187,7 +179,8 @@ fn look_style(scene: &Scene, a: &AlertView) -> Style {
 
 /// All open findings on one line: in full if they fit, else shorter, at last by bed and mark only.
 pub(super) fn look_pieces(scene: &Scene, looks: &[Look], cells: usize) -> Vec<Piece> {
-    let lengths: [&dyn Fn(usize) -> usize; 4] = [&|_| 2, &|i| if i == 0 { 2 } else { 1 }, &|_| 1, &|_| 0];
+    let lengths: [&dyn Fn(usize) -> usize; 5] =
+        [&|_| 3, &|_| 2, &|i| if i == 0 { 2 } else { 1 }, &|_| 1, &|_| 0];
     for length in lengths {
         let pieces: Vec<Piece> = looks
             .iter()
@@ -207,12 +200,12 @@ pub(super) fn look_pieces(scene: &Scene, looks: &[Look], cells: usize) -> Vec<Pi
     fit_pieces(short, cells)
 }
 
-fn joined(pieces: &[Piece]) -> usize {
+pub(super) fn joined(pieces: &[Piece]) -> usize {
     pieces.iter().map(|(t, _)| words::width(t) + 3).sum::<usize>().saturating_sub(3)
 }
 
 /// Keeps what fits and says how many do not.
-fn fit_pieces(mut pieces: Vec<Piece>, cells: usize) -> Vec<Piece> {
+pub(super) fn fit_pieces(mut pieces: Vec<Piece>, cells: usize) -> Vec<Piece> {
     let all = pieces.len();
     while joined(&pieces) + if pieces.len() < all { 6 } else { 0 } > cells && !pieces.is_empty() {
         pieces.pop();
@@ -266,13 +259,11 @@ pub(super) fn strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
     let area = area.intersection(buf.area);
     look_lines(buf, scene, Rect { height: area.height - 2, ..area }, " LOOK  ");
     let looks = scene.looks_by_bed().len().clamp(1, usize::from(area.height - 2)) as u16;
-    let lost: Vec<Piece> =
-        unwatched(scene).into_iter().map(|(l, t, _)| (format!("{l} {t}"), scene.palette.text)).collect();
+    let lead = " NOT WATCHED  ";
+    let lost = lost::pieces(scene, usize::from(area.width).saturating_sub(lead.len()));
     if !lost.is_empty() {
-        let (y, lead) = (area.y + looks, " NOT WATCHED  ");
-        put(buf, 0, y, lead, 14, scene.palette.bold);
-        let cells = usize::from(area.width.saturating_sub(14));
-        put_pieces(buf, 14, y, &fit_pieces(lost, cells), scene.palette.dim);
+        put(buf, 0, area.y + looks, lead, lead.len() as u16, scene.palette.bold);
+        put_pieces(buf, lead.len() as u16, area.y + looks, &lost, scene.palette.dim);
     }
     footer(buf, scene, &["n", "a", "l", "?"]);
 }
@@ -295,17 +286,8 @@ pub(super) fn wide_strip(buf: &mut Buffer, scene: &Scene, area: Rect) {
         put(buf, 1, area.bottom() - 2, "ended:", 6, palette.dim);
         put_pieces(buf, 8, area.bottom() - 2, &fit_pieces(pieces, usize::from(split) - 9), palette.dim);
     }
-    let lost = unwatched(scene);
-    let room = usize::from(area.height - 2);
-    for (i, (label, text, chip)) in lost.iter().take(room).enumerate() {
-        let y = area.y + 1 + i as u16;
-        if i + 1 == room && lost.len() > room {
-            put(buf, split, y, &format!("+{} more", lost.len() - i), area.width - split, palette.text);
-            break;
-        }
-        put(buf, split, y, label, 8, palette.bold);
-        put(buf, split + words::width(label) as u16 + 1, y, text, area.width - split, *chip);
-    }
+    let column = Rect::new(split, area.y + 1, area.width - split, area.height - 2);
+    lost::column(buf, scene, column);
     footer(buf, scene, &["n", "Enter", "a", "p", "m", "l", "d", "?"]);
 }
 
@@ -362,8 +344,8 @@ pub(super) fn elsewhere(buf: &mut Buffer, scene: &Scene, shown: Option<&contract
 }
 
 /// Clock and beat at the right of a short line.
-pub(super) fn put_clock(buf: &mut Buffer, scene: &Scene) {
-    put_right(buf, buf.area.width, 0, &clock_and_beat(scene), scene.palette.bold);
+pub(super) fn put_clock(buf: &mut Buffer, scene: &Scene, style: Style) {
+    put_right(buf, buf.area.width, 0, &clock_and_beat(scene), style);
 }
 
 /// The counts in words, for the narrow views.

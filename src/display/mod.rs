@@ -12,6 +12,7 @@
 mod asks;
 mod bed;
 mod changed;
+mod encode;
 mod export;
 mod health;
 mod help;
@@ -19,6 +20,7 @@ mod keys;
 mod layout;
 mod lines;
 mod list;
+mod lost;
 mod narrow;
 mod navigate;
 mod scene;

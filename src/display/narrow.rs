@@ -32,11 +32,13 @@ pub(super) fn draw(buf: &mut Buffer, scene: &Scene) {
     let asking = standings.iter().filter(|s| urgency(s) < 6).count();
     let live: Vec<String> = standings[asking..].iter().map(|s| words::cut(&s.bed.label, 6)).collect();
     if let Some(text) = lines::banner(scene) {
-        put(buf, 0, 0, &words::fit(text.trim_start(), usize::from(w)), w, palette.banner);
+        put(buf, 0, 0, &words::fit("", usize::from(w)), w, palette.banner);
+        put(buf, 0, 0, text.trim_start(), w.saturating_sub(11), palette.banner);
+        lines::put_clock(buf, scene, palette.banner);
     } else {
         let mode = scene.mode_word().map_or_else(String::new, |m| format!(" {m}"));
         put(buf, 0, 0, &format!("WARDBEAT{mode} {} beds", scene.snapshot.beds.len()), w, palette.bold);
-        lines::put_clock(buf, scene);
+        lines::put_clock(buf, scene, palette.bold);
     }
     let rows = usize::from(h.saturating_sub(5));
     let shown = if asking > rows { rows.saturating_sub(1) } else { asking };

@@ -69,7 +69,7 @@ impl Ui {
             }
             Step::Bell => self.bell = self.bell.next(),
             Step::Repaint => self.repaint = true,
-            Step::Leave => self.leaving = true,
+            Step::Leave => self.leaving = !self.kiosk,
             Step::Unseen => {
                 self.show(View::List);
                 self.unseen_only = !self.unseen_only;

@@ -6,7 +6,7 @@ use super::ui::Ui;
 use super::words;
 use super::writer::Economy;
 use crate::snapshot::{AlertView, BedState, BedView, Family, Snapshot};
-use contract::{AlertClass, BedId, Level, Mode, UtcMs};
+use contract::{AlertClass, BedId, Level, Mode, Signal, UtcMs};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -235,6 +235,7 @@ impl Standing<'_> {
             BedState::Stopped if self.dead => "no word from wardbeat".into(),
             BedState::Stopped if length == 0 => "no data".into(),
             BedState::Stopped => "no data from monitor".into(),
+            BedState::LeadOff | BedState::Noisy if length == 0 => self.leads_out(),
             BedState::LeadOff | BedState::Noisy => self.bed.state_detail.clone(),
             BedState::Learning => {
                 let [have, need] = self.bed.learnt_s;
@@ -242,6 +243,13 @@ impl Standing<'_> {
             }
             BedState::Paused => self.bed.pause_reason.clone(),
         }
+    }
+
+    /// The leads without a usable signal, by name.
+    fn leads_out(&self) -> String {
+        let out = self.bed.leads.iter().filter(|l| l.signal != Signal::Good).map(|l| l.lead.to_string());
+        let out = out.collect::<Vec<_>>().join(", ");
+        if out.is_empty() { self.bed.state_detail.clone() } else { out }
     }
 
     /// Age of the newest sample now, in ms.

@@ -1,22 +1,21 @@
 //! The loop that shows snapshots on a terminal until somebody leaves.
 
 use super::asks::Wish;
+use super::encode;
 use super::export::{Export, Exporter};
 use super::theme::Look;
 use super::tty::Open;
 use super::ui::{Action, Bell, Link, Ui};
 use super::words;
-use super::writer::{Governor, Writer};
+use super::writer::{Governor, Late, Writer};
 use super::{screen_svg, view};
 use crate::snapshot::{BedState, Snapshot};
 use contract::{BedId, MonoMs};
 use crossterm::event::{self as input, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
 use jiff::tz::TimeZone;
-use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +43,8 @@ pub struct Options {
     pub operator: Option<String>,
     /// Ctrl-Z stops this process; not where the daemon lives in it.
     pub suspend: bool,
+    /// No key ends or suspends the screen: for a corridor.
+    pub kiosk: bool,
 }
 
 /// What the screen gets from outside: it owns no clock and knows no daemon.
@@ -56,6 +57,8 @@ pub trait Feed {
     fn closing(&mut self) -> bool;
     /// The operator asks something of a bed; `id` counts what was asked.
     fn ask(&mut self, id: u64, bed: &BedId, wish: Wish);
+    /// The bell rings: beside the terminal's own, the ward may have another.
+    fn ring(&mut self);
     /// What was refused since the last call, and why. What is done shows in the snapshot.
     fn refused(&mut self) -> Vec<(u64, String)>;
     /// Writes the files of an exported strip; says where.
@@ -126,10 +129,13 @@ pub fn run(options: &Options, feed: &mut impl Feed) -> Result<Ended, ScreenError
     let zone = zone(options)?;
     let open = Open::new()?;
     let writer = Writer::start(std::io::stdout())?;
-    let ui = Ui::new(options.look, zone).for_operator(options.operator.clone());
+    let mut ui = Ui::new(options.look, zone).for_operator(options.operator.clone());
+    ui.kiosk = options.kiosk;
+    ui.welcome();
     let mut screen = Screen::new(ui, terminal::size().unwrap_or((80, 24)), feed.now());
     screen.follow_zone = options.zone.is_none();
-    let ended = screen.show(feed, &writer, options.suspend.then_some(&open));
+    let may_sleep = options.suspend && !options.kiosk;
+    let ended = screen.show(feed, &writer, may_sleep.then_some(&open));
     writer.close(PATIENCE);
     drop(open);
     if let Some(now) = screen.snapshot.now {
@@ -149,6 +155,8 @@ struct Screen {
     shown: Option<Buffer>,
     governor: Governor,
     rang: Option<MonoMs>,
+    /// The next frame brings the bell.
+    rings: bool,
     next_frame: MonoMs,
     /// The site's zone comes with the snapshot.
     follow_zone: bool,
@@ -158,8 +166,7 @@ struct Screen {
     /// A frame took this long to write, and when that was seen.
     slow: Option<(u64, MonoMs)>,
     skipped: u64,
-    /// The loop's largest lateness since the last look at it.
-    late_ms: u64,
+    late: Late,
     suspend: bool,
 }
 
@@ -174,13 +181,14 @@ impl Screen {
             shown: None,
             governor: Governor::new(),
             rang: None,
+            rings: false,
             next_frame: now,
             follow_zone: false,
             exporter: Exporter::default(),
             put_at: None,
             slow: None,
             skipped: 0,
-            late_ms: 0,
+            late: Late::default(),
             suspend: false,
         }
     }
@@ -204,10 +212,15 @@ impl Screen {
             if now < self.next_frame {
                 continue;
             }
-            self.late_ms = self.late_ms.max(now.since(self.next_frame));
+            self.late.note(now.since(self.next_frame), now);
             self.next_frame = now.after(1_000 / u64::from(self.governor.fps(self.full_fps())));
             self.receive(feed, now);
             self.export(feed);
+            let fresh = self.ui.advance(&self.snapshot, now);
+            if self.rings_now(fresh, now) {
+                self.rings = true;
+                feed.ring();
+            }
             if self.written(writer, now) {
                 let frame = self.frame(now);
                 self.governor.note(frame.len(), now);
@@ -285,7 +298,7 @@ impl Screen {
                 self.next_frame = feed.now();
                 let control = key.modifiers.contains(KeyModifiers::CONTROL);
                 let code = match key.code {
-                    KeyCode::Char('c') if control => return true,
+                    KeyCode::Char('c') if control => return !self.ui.kiosk,
                     KeyCode::Char('z') if control => {
                         self.suspend = true;
                         return false;
@@ -322,17 +335,16 @@ impl Screen {
         if std::mem::take(&mut self.ui.repaint) {
             self.shown = None;
         }
-        let fresh = self.ui.advance(&self.snapshot, now);
-        self.ring(fresh, now, &mut out);
+        if std::mem::take(&mut self.rings) {
+            out.push(0x07);
+        }
         self.ui.link = self.link(now);
         let next = view(&self.snapshot, &self.ui, now.since(self.fresh_at), self.size);
         let before = self.shown.take().unwrap_or_else(|| {
             out.extend_from_slice(b"\x1b[0m\x1b[2J");
             Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1))
         });
-        let changed = in_order(before.diff(&next));
-        // Writing into memory cannot fail.
-        let _ = CrosstermBackend::new(&mut out).draw(changed.into_iter());
+        encode::difference(&before, &next, &mut out);
         self.shown = Some(next);
         out.extend_from_slice(b"\x1b[?2026l");
         out
@@ -346,84 +358,20 @@ impl Screen {
             economy: self.governor.economy(),
             bytes_per_s: self.governor.rate(),
             skipped: self.skipped,
-            late_ms: self.late_ms,
+            late_ms: self.late.most_ms(),
             slow_s: slow.map(|(took, _)| took.div_ceil(1_000)),
         }
     }
 
-    /// One BEL for a new ALERT, another each minute while one is unseen, never two within 10 s.
-    fn ring(&mut self, fresh: bool, now: MonoMs, out: &mut Vec<u8>) {
+    /// One bell for a new ALERT, another each minute while one is unseen, never two within 10 s. A terminal that takes
+    /// nothing holds up its own bell only.
+    fn rings_now(&mut self, fresh: bool, now: MonoMs) -> bool {
         let quiet = self.rang.map_or(u64::MAX, |at| now.since(at));
         let due = (fresh && quiet >= BELL_MS[0]) || (self.ui.rings() && quiet >= BELL_MS[1]);
-        if due && self.ui.bell != Bell::Off {
-            out.push(0x07);
+        let rings = due && self.ui.bell != Bell::Off;
+        if rings {
             self.rang = Some(now);
         }
-    }
-}
-
-/// Cells of one style together: colours are the longest part of what is written.
-fn in_order(mut changed: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
-    let mut styles: Vec<(Color, Color, Modifier)> = Vec::new();
-    changed.sort_by_cached_key(|(x, y, cell)| {
-        let style = (cell.fg, cell.bg, cell.modifier);
-        let at = styles.iter().position(|s| *s == style).unwrap_or_else(|| {
-            styles.push(style);
-            styles.len() - 1
-        });
-        (at, *y, *x)
-    });
-    changed
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use ratatui::style::Style;
-
-    /// What a terminal shows after these bytes: cursor addresses and printed characters.
-    fn shown(bytes: &[u8], size: (u16, u16)) -> Vec<Vec<char>> {
-        let mut cells = vec![vec![' '; usize::from(size.0)]; usize::from(size.1)];
-        let (mut x, mut y) = (0, 0);
-        let mut text = std::str::from_utf8(bytes).expect("text").chars();
-        while let Some(c) = text.next() {
-            if c != '\x1b' {
-                cells[y][x] = c;
-                x += 1;
-                continue;
-            }
-            assert_eq!(text.next(), Some('['));
-            let mut sequence = String::new();
-            let end = text.by_ref().find(|c| {
-                sequence.push(*c);
-                c.is_ascii_alphabetic()
-            });
-            if end == Some('H') {
-                let (row, column) = sequence.trim_end_matches('H').split_once(';').expect("an address");
-                (y, x) =
-                    (row.parse::<usize>().expect("row") - 1, column.parse::<usize>().expect("column") - 1);
-            }
-        }
-        cells
-    }
-
-    proptest! {
-        #[test]
-        fn cells_in_the_order_of_their_styles_give_the_same_screen(
-            cells in proptest::collection::vec((0u16..30, 0u16..8, "[a-z \u{2801}-\u{28ff}]", 0u8..5), 1..120),
-        ) {
-            let area = Rect::new(0, 0, 30, 8);
-            let mut next = Buffer::empty(area);
-            for (x, y, symbol, colour) in &cells {
-                next.set_string(*x, *y, symbol, Style::new().fg(Color::Indexed(*colour)));
-            }
-            let before = Buffer::empty(area);
-            let mut out = Vec::new();
-            CrosstermBackend::new(&mut out).draw(in_order(before.diff(&next)).into_iter()).expect("memory");
-            let expected: Vec<Vec<char>> = next.content.chunks(30)
-                .map(|row| row.iter().map(|cell| cell.symbol().chars().next().unwrap_or(' ')).collect()).collect();
-            prop_assert_eq!(shown(&out, (30, 8)), expected);
-        }
+        rings
     }
 }

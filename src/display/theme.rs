@@ -78,6 +78,8 @@ pub struct Look {
     pub depth: Depth,
     /// The characters.
     pub glyphs: Glyphs,
+    /// The advisory's chip is white: for wards whose monitors use cyan for technical messages.
+    pub white_advisory: bool,
 }
 
 impl Look {
@@ -104,7 +106,7 @@ impl Look {
         let glyphs = if utf8 && term != "linux" { Glyphs::Braille } else { Glyphs::Ascii };
         let light = matches!(get("COLORFGBG").rsplit(';').next(), Some("7" | "15"));
         let theme = if light { Theme::Light } else { Theme::Dark };
-        Self { theme, depth, glyphs }
+        Self { theme, depth, glyphs, white_advisory: false }
     }
 }
 
@@ -199,6 +201,11 @@ pub(super) fn spec(theme: Theme) -> &'static Spec {
     }
 }
 
+/// The advisory's chip where cyan means something else on this ward.
+fn white_advisory(spec: &Spec) -> Chip {
+    (spec.advisory.0, 0xFF_FFFF)
+}
+
 impl Palette {
     pub fn new(look: Look) -> Self {
         let plain = Style::new();
@@ -218,6 +225,11 @@ impl Palette {
             };
         }
         let spec = spec(look.theme);
+        let (advisory, named_advisory) = if look.white_advisory {
+            (white_advisory(spec), Color::White)
+        } else {
+            (spec.advisory, Color::Cyan)
+        };
         let named = look.depth == Depth::Named;
         let fg = |hex: u32, name: Color| plain.fg(if named { name } else { resolve(hex, look.depth) });
         let chip = |(f, b): Chip, name: Color| {
@@ -244,7 +256,7 @@ impl Palette {
             dim: fg(spec.dim, dim),
             bold: text.add_modifier(Modifier::BOLD),
             alert: chip(spec.alert, Color::LightYellow).add_modifier(Modifier::BOLD).patch(mark),
-            advisory: chip(spec.advisory, Color::Cyan).patch(mark),
+            advisory: chip(advisory, named_advisory).patch(mark),
             unwatched: chip(spec.unwatched, Color::Gray),
             paused: chip(spec.paused, Color::LightMagenta),
             banner: if named {
@@ -342,7 +354,7 @@ mod tests {
             for hex in [s.text, s.dim] {
                 assert!(contrast(hex, s.background) >= text_min, "{theme:?} {hex:06x}");
             }
-            for (f, b) in [s.alert, s.advisory, s.unwatched, s.paused, s.banner] {
+            for (f, b) in [s.alert, s.advisory, white_advisory(s), s.unwatched, s.paused, s.banner] {
                 assert!(contrast(f, b) >= chip_min, "{theme:?} {f:06x} on {b:06x}");
             }
             // The ribbon's letters are text in these hues.
@@ -360,7 +372,7 @@ mod tests {
     #[test]
     fn the_256_colour_themes_keep_their_contrast() {
         for theme in [Theme::Dark, Theme::Light, Theme::HighContrast, Theme::OkabeIto] {
-            let p = Palette::new(Look { theme, depth: Depth::Indexed, glyphs: Glyphs::Braille });
+            let p = Palette::new(Look { theme, depth: Depth::Indexed, ..Look::default() });
             for style in [p.text, p.dim].into_iter().chain(p.families) {
                 let ratio = contrast(index(style.fg), spec(theme).background);
                 assert!(ratio >= 4.5, "{theme:?} {style:?} {ratio:.1}");

@@ -40,6 +40,7 @@ fn install_hook() {
                 return;
             }
             restore();
+            let _ = writeln!(std::io::stderr(), "WARDBEAT SCREEN ENDED, not watching");
             before(panic);
         }));
     });

@@ -2,8 +2,9 @@
 
 use super::asks::{Asks, Sent, Wish};
 use super::scene::open_finding;
-use super::theme::{Depth, Look};
+use super::theme::{Depth, Glyphs, Look};
 use super::trace::COLUMNS_PER_S;
+use super::words;
 use super::writer::Economy;
 use crate::snapshot::{AlertView, BedView, Snapshot};
 use contract::{BedId, Level, MonoMs};
@@ -92,7 +93,7 @@ pub(super) struct Link {
     pub bytes_per_s: usize,
     /// Frames not drawn because the terminal was busy.
     pub skipped: u64,
-    /// How late a frame was at most, by the screen's own loop, in ms.
+    /// How late a frame was at most in the last seconds, by the screen's own loop, in ms.
     pub late_ms: u64,
     /// A frame took so many seconds to write, not long ago.
     pub slow_s: Option<u64>,
@@ -100,7 +101,7 @@ pub(super) struct Link {
 
 /// The screen's own state.
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools)] // Four independent things that a key turns on and off.
+#[allow(clippy::struct_excessive_bools)] // Independent things that are on or off.
 pub struct Ui {
     pub(super) look: Look,
     pub(super) zone: TimeZone,
@@ -116,6 +117,8 @@ pub struct Ui {
     pub(super) span: usize,
     pub(super) typed: String,
     pub(super) leaving: bool,
+    /// No key ends the screen.
+    pub(super) kiosk: bool,
     pub(super) bell: Bell,
     pub(super) link: Link,
     /// Who may act here; `None` = nobody.
@@ -153,6 +156,7 @@ impl Ui {
             span: 1,
             typed: String::new(),
             leaving: false,
+            kiosk: false,
             bell: Bell::default(),
             link: Link::default(),
             operator: None,
@@ -189,6 +193,13 @@ impl Ui {
     #[must_use]
     pub fn for_operator(self, name: Option<String>) -> Self {
         Self { operator: name, ..self }
+    }
+
+    /// Says at first whether the terminal's font can draw the traces.
+    pub(super) fn welcome(&mut self) {
+        if self.look.glyphs == Glyphs::Braille {
+            self.asks.notice(format!("{} is a hill of dots? If it is not, press g.", words::HILL));
+        }
     }
 
     /// Moves the sweeps on, looks for echoes and lets go of an old hold. Call before each frame; returns whether

@@ -146,7 +146,8 @@ fn entropy_row(buf: &mut Buffer, scene: &Scene, area: Rect, standing: &Standing)
             );
         }
         BedState::Learning => {
-            let text = format!(" H [{}] baseline {}", progress(bed, 16), standing.what(scene, 0));
+            let cells = if area.width >= 60 { 16 } else { 10 };
+            let text = format!(" H [{}] baseline {}", progress(bed, cells), standing.what(scene, 0));
             put(buf, area.x, area.y, &text, area.width, palette.text);
             let used = words::width(&text) as u16 + 3;
             put(buf, area.x + used, area.y, "no verdict yet", area.width.saturating_sub(used), palette.text);

@@ -1,12 +1,16 @@
 //! Words, marks and times: everything the screen says about a state is said here, once.
 
-use crate::snapshot::{BedState, Family};
+use crate::snapshot::BedState;
 use contract::{Code, Level, UtcMs};
 use jiff::{Timestamp, tz::TimeZone};
 use ratatui::text::Span;
+use unicode_normalization::UnicodeNormalization;
 
 /// The line that stands at the foot of every ward view.
 pub(super) const NOT_AN_ALARM: &str = "Not an alarm system; bedside monitors stay primary.";
+
+/// A hill where the font has braille: the test line of the glyphs.
+pub(super) const HILL: &str = "\u{2880}\u{28e0}\u{28f4}\u{28fe}\u{28ff}\u{28f7}\u{28e6}\u{28c4}\u{2840}";
 
 /// The mark of a data state: `x` not watched, `~` delayed, `=` paused, `o` learning.
 pub(super) fn state_mark(state: BedState) -> &'static str {
@@ -62,18 +66,6 @@ pub(super) fn code_words(code: Code, length: usize) -> &'static str {
     words[length.min(2)]
 }
 
-/// The letter of a family in ribbon, legend and strip.
-pub(super) fn letter(family: Family) -> char {
-    match family {
-        Family::Q => 'Q',
-        Family::S => 'S',
-        Family::T => 'T',
-        Family::P => 'P',
-        Family::Baseline => 'b',
-        Family::Mixed => '?',
-    }
-}
-
 /// Which of the bed's three rows a code is about.
 pub(super) fn rule(code: Code) -> &'static str {
     match code {
@@ -120,10 +112,11 @@ pub(super) fn width(text: &str) -> usize {
     Span::raw(text).width()
 }
 
-/// Foreign text made harmless: control, zero-width and direction-changing characters are dropped.
+/// Foreign text made harmless: control, zero-width and direction-changing characters are dropped; an accent that stands
+/// by itself joins its letter first.
 pub(super) fn clean(text: &str) -> String {
     let mut cell = [0u8; 4];
-    text.chars().filter(|c| !c.is_control() && width(c.encode_utf8(&mut cell)) > 0).collect()
+    text.nfc().filter(|c| !c.is_control() && width(c.encode_utf8(&mut cell)) > 0).collect()
 }
 
 /// Cleans a text and cuts it to `cells`, the last one a `~` where something was lost.
@@ -173,6 +166,7 @@ mod tests {
     #[test]
     fn hostile_labels_are_cleaned_and_cut_by_width() {
         assert_eq!(cut("\u{1b}[31mBay\u{202e}7\u{0301}", 20), "[31mBay7");
+        assert_eq!(clean("Zu\u{308}rich"), "Z\u{fc}rich");
         assert_eq!(cut("Zimmer sieben", 8), "Zimmer ~");
         assert_eq!(cut("\u{6d77}\u{6d77}\u{6d77}", 4), "\u{6d77}~");
         assert_eq!(fit("\u{6d77}\u{6d77}\u{6d77}", 4), "\u{6d77}~ ");

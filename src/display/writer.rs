@@ -163,6 +163,32 @@ impl Governor {
     }
 }
 
+/// For how long a late turn of the loop is told, at least.
+const LATE_MS: u64 = 5_000;
+
+/// How late the loop was of late: the most of this and the last five seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Late {
+    since: MonoMs,
+    /// Of the stretch before, and of this one.
+    most_ms: [u64; 2],
+}
+
+impl Late {
+    /// Notes by how much a turn was late.
+    pub fn note(&mut self, ms: u64, now: MonoMs) {
+        if now.since(self.since) >= LATE_MS {
+            (self.since, self.most_ms) = (now, [self.most_ms[1], 0]);
+        }
+        self.most_ms[1] = self.most_ms[1].max(ms);
+    }
+
+    /// The most, in ms.
+    pub fn most_ms(self) -> u64 {
+        self.most_ms[0].max(self.most_ms[1])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,5 +256,17 @@ mod tests {
         let (slot, _) = writer.slot.1.wait_timeout_while(slot, patience, |s| s.failed.is_none()).unwrap();
         drop(slot);
         assert_eq!(writer.failed(), Some(std::io::ErrorKind::BrokenPipe));
+    }
+
+    #[test]
+    fn a_late_turn_is_forgotten_after_a_while() {
+        let mut late = Late::default();
+        late.note(40, MonoMs(6_000));
+        late.note(1, MonoMs(10_900));
+        assert_eq!(late.most_ms(), 40);
+        late.note(2, MonoMs(11_100));
+        assert_eq!(late.most_ms(), 40);
+        late.note(3, MonoMs(16_200));
+        assert_eq!(late.most_ms(), 3);
     }
 }

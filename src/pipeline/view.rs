@@ -23,6 +23,8 @@ pub(super) struct View {
     pub columns: VecDeque<Column>,
     pub seconds: VecDeque<Second>,
     pub trend: Arc<Vec<TrendPoint>>,
+    /// How many of its newest points nobody has taken.
+    untaken: usize,
     minute: Vec<Second>,
     minute_over: u8,
     minute_new: u8,
@@ -87,6 +89,7 @@ impl View {
             let trend = Arc::make_mut(&mut self.trend);
             trend.push(point);
             trend.drain(..trend.len().saturating_sub(MINUTES_MAX));
+            self.untaken = self.trend.len().min(self.untaken + 1);
         }
         self.minute_at = Some(minute);
         if self.minute.len() < 60 {
@@ -95,6 +98,17 @@ impl View {
             self.minute_over += u8::from(over(second.entropy, limits.entropy));
             self.minute_new += u8::from(over(second.novelty, limits.novelty));
         }
+    }
+
+    /// Takes up the minutes of an earlier run.
+    pub fn recall(&mut self, trend: &[TrendPoint]) {
+        self.trend = Arc::new(trend[trend.len().saturating_sub(MINUTES_MAX)..].to_vec());
+    }
+
+    /// The minutes that closed since the last call.
+    pub fn take_minutes(&mut self) -> Vec<TrendPoint> {
+        let fresh = std::mem::take(&mut self.untaken);
+        self.trend[self.trend.len() - fresh..].to_vec()
     }
 
     fn close_minute(&mut self) -> TrendPoint {

@@ -6,7 +6,7 @@ use super::evidence::Evidence;
 use super::{Analyser, Due, preprocess};
 use crate::config::{Analysis, Settings};
 use crate::model::{Bundle, RATE_HZ};
-use crate::snapshot::{AlertView, BedView, ClusterName};
+use crate::snapshot::{AlertView, BedView, ClusterName, TrendPoint};
 use contract::limits::{BATCH_MAX, BEDS_MAX};
 use contract::{
     Alert, BedId, Command, DecodeError, Finding, Heard, MonoMs, NotRead, Phase, Ruling, Status, UtcMs,
@@ -296,6 +296,11 @@ impl Ward {
     /// All beds.
     pub fn beds(&self) -> impl Iterator<Item = &BedId> {
         self.beds.keys()
+    }
+
+    /// Minutes of a bed's trend that closed since the last call, to be saved.
+    pub fn take_minutes(&mut self, id: &BedId) -> Vec<TrendPoint> {
+        self.beds.get_mut(id).map_or_else(Vec::new, Bed::take_minutes)
     }
 
     /// Gives a bed back what it had learnt. Returns whether it fits: another model's baseline is not used.

@@ -4,7 +4,6 @@ use super::WorkshopError;
 use super::dataset::DatasetError;
 use crate::model::{Bundle, STEP_SAMPLES, open_engine};
 use crate::pipeline::{Analyser, Recording, analyse_recording};
-use crate::snapshot::Family;
 use crate::strip::{self, ClassEvidence, LeadTrace, LegendEntry, StepMark, StripPicture};
 use contract::{Alert, BedId, Finding, LeadId, Reading};
 use recordings::Record;
@@ -13,18 +12,6 @@ use std::sync::Arc;
 
 /// Length of a step in seconds.
 const STEP_S: f32 = 0.04;
-
-/// The letter of a family.
-fn letter(family: Family) -> char {
-    match family {
-        Family::Q => 'Q',
-        Family::S => 'S',
-        Family::T => 'T',
-        Family::P => 'P',
-        Family::Baseline => 'b',
-        Family::Mixed => '?',
-    }
-}
 
 /// Reads a WFDB record; leads that are no ECG are left out.
 ///
@@ -99,7 +86,7 @@ impl Explained {
 fn marks(bundle: &Bundle, readings: &[&Reading]) -> Vec<StepMark> {
     let mark = |r: &Reading, i: usize| StepMark {
         cluster: r.cluster[i],
-        family: letter(bundle.codebook.names[usize::from(r.cluster[i])].family),
+        family: bundle.codebook.names[usize::from(r.cluster[i])].family.letter(),
         entropy: r.entropy[i],
         novelty: r.novelty[i],
     };
@@ -112,7 +99,7 @@ fn legend(bundle: &Bundle, steps: &[StepMark]) -> Vec<LegendEntry> {
     };
     let entry = |(k, name): (usize, &crate::snapshot::ClusterName)| LegendEntry {
         cluster: k as u8,
-        family: letter(name.family),
+        family: name.family.letter(),
         name: name.name.clone(),
         share: share(k),
     };

@@ -100,7 +100,7 @@ pub const ROOMS: &[Room] = &[
         name: "display",
         rooms: &["snapshot", "strip"],
         crates: &[],
-        outside: &["ratatui", "crossterm", "jiff", "signal_hook"],
+        outside: &["ratatui", "crossterm", "jiff", "signal_hook", "unicode_normalization"],
         never_std: &["fs", "net", "process"],
         instead: "display draws a Snapshot; put what it needs into the snapshot",
     },

@@ -109,6 +109,7 @@ pub fn bed(i: usize, state: BedState) -> BedView {
         seconds: seconds(over),
         thresholds: Thresholds { entropy: Some(0.64), novelty: Some(0.5), shift: Some(0.3) },
         shifts: shifts(),
+        doubted: if i == 5 { vec![4] } else { Vec::new() },
         labels: Vec::new(),
         agree: Some(i.is_multiple_of(2)),
         heart_rate: Some(HeartRate { per_min: 72.0, theirs: i.is_multiple_of(2) }),

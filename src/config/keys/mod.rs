@@ -334,6 +334,13 @@ const DISPLAY: Section = Section {
             "ascii for fonts without braille; auto asks the terminal.",
         ),
         key(
+            "advisory_hue",
+            Kind::Text,
+            "\"cyan\"",
+            Rule::OneOf(&["cyan", "white"]),
+            "Colour of advisories; white where the monitors use cyan for technical messages.",
+        ),
+        key(
             "show_labels",
             Kind::Flag,
             "false",

@@ -225,6 +225,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::daemon::testing::alert;
+    use crate::snapshot::TrendPoint;
     use contract::{Alert, Phase, UtcMs};
 
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -291,6 +292,34 @@ mod tests {
         }
         assert!(journal.flush(PATIENCE));
         assert_eq!(reader.baselines("m-1").expect("reads"), [("s/u/b1".to_owned(), "{}".to_owned())]);
+    }
+
+    #[test]
+    fn a_day_of_each_beds_trend_is_kept() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (journal, _thread, reader) = opened(&folder.path().join("j.sqlite"));
+        let minute = |bed: &str, model: &str, minute: i64| {
+            let point = TrendPoint {
+                at: Some(UtcMs(minute * 60_000)),
+                entropy: (minute % 2 == 0).then_some(0.5),
+                over_s: 7,
+                ..TrendPoint::default()
+            };
+            journal.put_waiting(Order::Minute { bed: bed.into(), model: model.into(), point });
+            point
+        };
+        let first = minute("s/u/b1", "m-1", 0);
+        let rest = [minute("s/u/b1", "m-1", 59), minute("s/u/b1", "m-1", 1_440)];
+        minute("s/u/b2", "m-2", 1_441);
+        assert!(journal.flush(PATIENCE));
+        let read = |since| -> Vec<TrendPoint> {
+            reader.trend("m-1", UtcMs(since)).expect("reads").into_iter().map(|(_, point)| point).collect()
+        };
+        assert_eq!(read(0), [first, rest[0], rest[1]]);
+        assert_eq!(read(60_000), rest);
+        journal.put_waiting(Order::Prune(UtcMs(0), u64::MAX));
+        assert!(journal.flush(PATIENCE));
+        assert_eq!(read(0), rest, "the minute a day before the newest is gone");
     }
 
     #[test]

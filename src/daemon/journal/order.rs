@@ -1,5 +1,6 @@
 //! What is written, and how: the tables and one statement an order.
 
+use crate::snapshot::TrendPoint;
 use contract::{Alert, UtcMs, Verb};
 use rusqlite::{Connection, params};
 use std::sync::mpsc::SyncSender;
@@ -15,6 +16,9 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS baseline (
         bed TEXT PRIMARY KEY, model TEXT NOT NULL, config TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL)
         WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS trend (
+        bed TEXT NOT NULL, at_ms INTEGER NOT NULL, model TEXT NOT NULL, entropy REAL, entropy_max REAL,
+        over_s INTEGER NOT NULL, new_s INTEGER NOT NULL, blind_s INTEGER NOT NULL, PRIMARY KEY (bed, at_ms)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS held (
         id TEXT PRIMARY KEY, bed TEXT NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL, why TEXT NOT NULL,
         body TEXT NOT NULL) WITHOUT ROWID;
@@ -97,6 +101,15 @@ pub enum Order {
         /// The baseline.
         body: String,
     },
+    /// A minute of a bed's trend, as this model saw it; kept for a day.
+    Minute {
+        /// The bed.
+        bed: String,
+        /// The model's id.
+        model: String,
+        /// The minute.
+        point: TrendPoint,
+    },
     /// An alert that was held back: by what (`cap`, `pause`, `lesser`) and when.
     Held(Box<Alert>, &'static str, UtcMs),
     /// A signed command is about to be obeyed: neither its id nor its counter will be taken again.
@@ -142,6 +155,13 @@ fn body_of(alert: &Alert) -> rusqlite::Result<String> {
     serde_json::to_string(alert).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
+fn write_minute(db: &Connection, bed: &str, model: &str, point: &TrendPoint) -> rusqlite::Result<()> {
+    let (at, [entropy, most]) = (point.at.map(|at| at.0), [point.entropy, point.entropy_max]);
+    let values = params![bed, at, model, entropy, most, point.over_s, point.new_s, point.blind_s];
+    db.prepare_cached("INSERT OR REPLACE INTO trend VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")?.execute(values)?;
+    Ok(())
+}
+
 pub(super) fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> {
     match order {
         Order::Alert(alert, at) => {
@@ -162,6 +182,7 @@ pub(super) fn write_one(db: &Connection, order: &Order) -> rusqlite::Result<()> 
             db.prepare_cached("INSERT OR REPLACE INTO baseline VALUES (?1,?2,?3,?4,?5)")?
                 .execute(params![bed, model, config, at.0, body])?;
         }
+        Order::Minute { bed, model, point } => write_minute(db, bed, model, point)?,
         Order::Held(alert, why, at) => {
             let body = body_of(alert)?;
             db.prepare_cached("INSERT OR REPLACE INTO held VALUES (?1,?2,?3,?4,?5,?6)")?.execute(params![
@@ -209,6 +230,8 @@ fn prune(db: &Connection, before: UtcMs) -> rusqlite::Result<()> {
     for table in ["held", "command", "asked"] {
         db.execute(&format!("DELETE FROM {table} WHERE at_ms < ?1"), params![before.0])?;
     }
+    let day_ms = 24 * 3_600_000;
+    db.execute("DELETE FROM trend WHERE at_ms < (SELECT MAX(at_ms) FROM trend) - ?1", params![day_ms])?;
     let done = "SELECT a.seq FROM alert a WHERE a.at_ms < ?1 AND a.seq <= (SELECT MIN(seq) FROM cursor) \
          AND EXISTS (SELECT 1 FROM alert e WHERE e.id = a.id AND e.phase = 'alert.end' AND e.at_ms < ?1)";
     db.execute(&format!("DELETE FROM outcome WHERE seq IN ({done})"), params![before.0])?;

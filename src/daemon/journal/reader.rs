@@ -3,6 +3,7 @@
 use super::order::newest;
 use super::{Asked, VERSION};
 use crate::daemon::DaemonError;
+use crate::snapshot::TrendPoint;
 use contract::{Alert, UtcMs};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
@@ -169,6 +170,28 @@ impl Reader {
         let sql = "SELECT bed, body FROM baseline WHERE model = ?1 ORDER BY bed";
         let mut rows = self.0.prepare_cached(sql)?;
         let found = rows.query_map(params![model], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.collect()
+    }
+
+    /// The minutes of each bed's trend that this model saw from then on, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn trend(&self, model: &str, since: UtcMs) -> rusqlite::Result<Vec<(String, TrendPoint)>> {
+        let sql = "SELECT bed, at_ms, entropy, entropy_max, over_s, new_s, blind_s FROM trend \
+             WHERE model = ?1 AND at_ms >= ?2 ORDER BY bed, at_ms";
+        let mut rows = self.0.prepare_cached(sql)?;
+        let found = rows.query_map(params![model, since.0], |row| {
+            let point = TrendPoint {
+                at: Some(UtcMs(row.get(1)?)),
+                entropy: row.get(2)?,
+                entropy_max: row.get(3)?,
+                over_s: row.get(4)?,
+                new_s: row.get(5)?,
+                blind_s: row.get(6)?,
+            };
+            Ok((row.get(0)?, point))
+        })?;
         found.collect()
     }
 

@@ -5,11 +5,13 @@
 //! two seconds after it occurred. `docs/method.md` says how well this does on annotated recordings.
 //! What it never does: name a rhythm, look over a hole, use the network.
 //! Door: [`Follower`], one a bed, called by `track`; what it finds travels as [`contract::Beats`] in each finding.
-//! [`Rates`] holds the heart rate for the screen; [`beats_of`] finds the beats of a recording.
+//! [`Rates`] holds the heart rate for the screen, [`Names`] which clusters' names hold there; [`beats_of`] finds the beats of a recording.
 
 mod detector;
+mod names;
 mod rate;
 
+pub(super) use names::Names;
 pub(super) use rate::Rates;
 
 use super::preprocess::Conditioner;

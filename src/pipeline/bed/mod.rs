@@ -3,7 +3,7 @@
 mod people;
 mod shown;
 
-use super::beats::Rates;
+use super::beats::{Names, Rates};
 use super::decide::{Context, Decider, Held, Left, Moment, Saved};
 use super::evidence::{Evidence, Keeper};
 use super::replay;
@@ -13,7 +13,7 @@ use super::view::View;
 use super::window::{Part, complete_hop, cut, first_hop};
 use super::{Analyser, Due, Now};
 use crate::config::Analysis;
-use crate::snapshot::{AlertView, BedHealth, BedState};
+use crate::snapshot::{AlertView, BedHealth, BedState, TrendPoint};
 use contract::{Alert, BedId, Birth, Code, Finding, Frame, LeadId, Mode, MonoMs, Numeric, Why};
 use people::People;
 use std::collections::VecDeque;
@@ -55,6 +55,7 @@ pub(super) struct Bed {
     lead_off: Option<(u64, u64)>,
     pub online: bool,
     rates: Rates,
+    names: Names,
     clock: Option<(&'static str, Moment, MonoMs)>,
     pub health: BedHealth,
     /// Stands in the ward's queue of beds that may have a complete hop.
@@ -91,6 +92,7 @@ impl Bed {
             lead_off: None,
             online: true,
             rates: Rates::default(),
+            names: Names::default(),
             clock: None,
             health: BedHealth::default(),
             waits: false,
@@ -262,6 +264,7 @@ impl Bed {
             self.view.paint(finding.rate, reading);
         }
         self.rates.finding(finding);
+        self.names.finding(finding, context.clusters);
         self.health.lag_ms = self.heard.map(|at| now.mono.since(at));
         self.last = Some((finding.clone(), now.mono));
         silent
@@ -322,6 +325,11 @@ impl Bed {
         self.decider.take_held()
     }
 
+    /// Minutes of the trend that closed since the last call.
+    pub fn take_minutes(&mut self) -> Vec<TrendPoint> {
+        self.view.take_minutes()
+    }
+
     pub fn saved(&self, context: &Context) -> Option<Saved> {
         self.decider.saved(context)
     }
@@ -337,6 +345,7 @@ impl Bed {
         for mark in &left.marks {
             self.people.mark(mark.clone(), now.utc);
         }
+        self.view.recall(&left.trend);
         self.changed = true;
         self.decider.reopen(left, context, now.utc)
     }

@@ -83,6 +83,7 @@ impl Bed {
             seconds: self.view.seconds.iter().copied().collect(),
             thresholds: self.decider.thresholds(analysis),
             shifts: fresh.map_or_else(Vec::new, |r| self.decider.shifts(&r.proportion, &context)),
+            doubted: self.names.doubted(),
             labels: if setup.show_labels { Self::labels(classes, fresh) } else { Vec::new() },
             agree: fresh.and_then(agree),
             heart_rate: self.rates.shown(state, now.mono),

@@ -2,7 +2,7 @@
 
 use super::book::DAY_S;
 use super::{Context, Decider, alert};
-use crate::snapshot::Mark;
+use crate::snapshot::{Mark, TrendPoint};
 use contract::{Alert, AlertClass, AlertId, BedId, Code, Level, UtcMs};
 
 /// What an earlier run left of one bed.
@@ -20,6 +20,8 @@ pub struct Left {
     pub ended_s_ago: Vec<(Code, u64)>,
     /// Marks that people set.
     pub marks: Vec<Mark>,
+    /// Its trend of the last day, oldest first.
+    pub trend: Vec<TrendPoint>,
 }
 
 impl Decider {

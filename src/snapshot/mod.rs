@@ -4,7 +4,10 @@
 //! by `display`, and sent to watchers as JSON.
 //! What it never does: compute, read a clock, know a screen. Ages are computed by the maker, from its `now`.
 
+mod clusters;
 mod written;
+
+pub use clusters::{ClusterName, Family};
 
 use contract::{AlertClass, AlertId, BedId, ClusterShift, Code, LeadId, LeadSignal, Level, Mode, UtcMs};
 use serde::{Deserialize, Serialize};
@@ -25,34 +28,6 @@ pub struct Snapshot {
     pub clusters: Vec<ClusterName>,
     /// The node itself.
     pub node: NodeView,
-}
-
-/// Families of clusters: the six colours and letters of the ribbon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Family {
-    /// Mostly QRS.
-    Q,
-    /// Mostly ST.
-    S,
-    /// Mostly T.
-    T,
-    /// Mostly P (with PR).
-    P,
-    /// Baseline between T and P.
-    #[serde(rename = "b")]
-    Baseline,
-    /// No wave prevails, or artefact.
-    #[serde(rename = "?")]
-    Mixed,
-}
-
-/// A cluster's name from the bundle.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClusterName {
-    /// Its family.
-    pub family: Family,
-    /// Its name, e.g. "mostly QRS 82%".
-    pub name: String,
 }
 
 /// The state of a bed's data: outranks any finding on the screen.
@@ -177,6 +152,9 @@ pub struct BedView {
     pub thresholds: Thresholds,
     /// The cluster mix now against the usual, the largest shift first.
     pub shifts: Vec<ClusterShift>,
+    /// Clusters whose name does not hold on this bed: fewer than half of their steps lie where the name says.
+    #[serde(default)]
+    pub doubted: Vec<u8>,
     /// Classes by network and surrogate; empty unless `show_labels`.
     pub labels: Vec<LabelView>,
     /// Whether network and surrogate agree; `None` while nothing is read.
@@ -207,6 +185,7 @@ impl BedView {
             columns: Vec::new(),
             seconds: Vec::new(),
             shifts: self.shifts.clone(),
+            doubted: self.doubted.clone(),
             labels: self.labels.clone(),
             trend: Arc::default(),
             marks: self.marks.clone(),
@@ -237,6 +216,7 @@ impl BedView {
             seconds: Vec::new(),
             thresholds: Thresholds::default(),
             shifts: Vec::new(),
+            doubted: Vec::new(),
             labels: Vec::new(),
             agree: None,
             heart_rate: None,
