@@ -13,6 +13,8 @@ pub struct Http {
     pub listen: String,
     /// File whose first line is the bearer token that every request but `/healthz` must carry.
     pub token_file: Option<PathBuf>,
+    /// The read-only page for corridor screens and phones, at `/ward`.
+    pub page: bool,
     /// PEM file of the certificate chain; with it the door speaks HTTPS.
     pub cert_file: Option<PathBuf>,
     /// PEM file of that certificate's key.

@@ -23,6 +23,13 @@ pub(super) const HTTP: Section = Section {
             "File whose first line is the bearer token that every request but /healthz must carry.",
         ),
         key(
+            "page",
+            Kind::Flag,
+            "false",
+            Rule::Any,
+            "The read-only page for corridor screens and phones, at /ward; it asks for the token as /ward#token=TOKEN.",
+        ),
+        key(
             "cert_file",
             Kind::Path,
             "",

@@ -89,6 +89,10 @@ fn whole(address: SocketAddr, how: (&str, &str), path: &str, headers: &[(&str, &
                 break;
             }
         }
+    } else if let Some(length) = headers.get("content-length").and_then(|l| l.parse().ok()) {
+        // Some servers leave the connection open all the same.
+        body.resize(length, 0);
+        reader.read_exact(&mut body).expect("a body");
     } else {
         reader.read_to_end(&mut body).expect("a body");
     }

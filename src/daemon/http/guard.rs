@@ -1,6 +1,6 @@
 //! Who may ask. On loopback without TLS the name in `Host` must be this machine's, so that no web page of elsewhere
 //! can reach the door through a browser here by a name that points to 127.0.0.1. Where the config names a token,
-//! every request but `/healthz` must carry it.
+//! every request but `/healthz` and the page's empty document must carry it.
 
 use super::problem::Problem;
 use crate::config::Http;
@@ -58,7 +58,7 @@ impl Guard {
         let wanted = self.token?;
         let given = text(header::AUTHORIZATION).and_then(|a| a.strip_prefix("Bearer "));
         let same = given.is_some_and(|token| <[u8; 32]>::from(Sha256::digest(token.trim())) == wanted);
-        (!same && request.uri().path() != "/healthz").then(|| {
+        (!same && !matches!(request.uri().path(), "/healthz" | super::page::PAGE)).then(|| {
             Problem::new(StatusCode::UNAUTHORIZED, "send the token as `Authorization: Bearer TOKEN`")
         })
     }

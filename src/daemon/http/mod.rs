@@ -14,6 +14,7 @@ mod events;
 mod guard;
 mod health;
 mod metrics;
+mod page;
 mod problem;
 mod routes;
 mod signal;
@@ -52,9 +53,11 @@ impl Address {
 }
 
 /// All that the daemon serves. A further part adds its own `Router<App>` here.
-fn router(app: App, guard: Guard) -> Router {
+fn router(app: App, guard: Guard, page: bool) -> Router {
+    let page = if page { page::router() } else { Router::new() };
     Router::new()
         .merge(routes::router())
+        .merge(page)
         .fallback(problem::no_such_place)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::from_fn_with_state(Arc::new(guard), guard::check))
@@ -77,7 +80,7 @@ pub fn open(
     };
     let guard = Guard::new(config, wanted)?;
     let tls = tls::acceptor(config)?;
-    let router = router(app, guard);
+    let router = router(app, guard, config.page);
     let told = address.clone();
     runtime.spawn(async move {
         let serve = async {
