@@ -20,8 +20,8 @@ struct Scene {
     folder: tempfile::TempDir,
 }
 
-/// A daemon whose bed b01 has fallen silent, with the alert that says so, and a key that may do everything in `icu`.
-fn scene() -> (Scene, AlertView) {
+/// A daemon, and a key that may do everything.
+fn opened(change: impl FnOnce(&mut Settings)) -> Scene {
     let broker = broker::Broker::start().expect("a broker");
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = settings(broker.port(), folder.path());
@@ -34,16 +34,23 @@ fn scene() -> (Scene, AlertView) {
     );
     made.expect("a key");
     settings.commands.keys_file = Some(keys);
+    change(&mut settings);
     let running = daemon::start(settings.clone(), Arc::new(Bundle::tiny(7))).expect("starts");
     assert!(running.joined(PATIENCE));
+    Scene { running, broker, settings, folder }
+}
+
+/// One whose bed b01 has fallen silent, with the alert that says so.
+fn scene() -> (Scene, AlertView) {
+    let scene = opened(|_| {});
     let mut monitor = Monitor::new("b01", 1);
-    Voice::new(broker.port(), "monitor").say(&monitor.topic(), monitor.frame());
+    Voice::new(scene.broker.port(), "monitor").say(&monitor.topic(), monitor.frame());
     let mut found = None;
     until("the bed falls silent", || {
-        found = running.snapshot().alerts.first().cloned();
+        found = scene.running.snapshot().alerts.first().cloned();
         found.is_some()
     });
-    (Scene { running, broker, settings, folder }, found.expect("an alert"))
+    (scene, found.expect("an alert"))
 }
 
 impl Scene {
@@ -115,15 +122,42 @@ fn a_pause_is_shown_counts_down_and_can_be_ended() {
     assert_eq!(answer.status, Status::Applied);
     until("the pause is over", || scene.bed_view().state != BedState::Paused);
     until("the mark is there", || scene.bed_view().marks.iter().any(|m| m.note == "suction"));
+}
+
+#[test]
+fn a_relearn_sets_the_usual_aside_and_can_be_taken_back_once() {
+    let scene = opened(|settings| settings.analysis.learn_s = 10);
+    let (voice, mut monitor) = (Voice::new(scene.broker.port(), "monitor"), Monitor::new("b01", 1));
+    let (b01, mut sent) = (bed("b01"), 0);
+    until("the bed is learnt", || {
+        // No faster than the daemon reads: a full queue would lose the oldest.
+        if scene.running.counters().windows + 20 > sent {
+            voice.say(&monitor.topic(), monitor.frame());
+            sent += 1;
+        }
+        scene.running.snapshot().beds.iter().any(|b| b.bed == b01 && b.thresholds.entropy.is_some())
+    });
+    let usual = scene.bed_view().learnt_s[0];
+    assert!(usual >= 10);
     let relearn = Command::Relearn { reason: "new leads".into(), undo: false };
-    assert_eq!(scene.send(&bed("b01"), &relearn).status, Status::Applied);
+    assert_eq!(scene.send(&b01, &relearn).status, Status::Applied);
+    until("it learns anew", || {
+        let view = scene.bed_view();
+        view.state == BedState::Learning && view.learnt_s[0] < usual && view.thresholds.entropy.is_none()
+    });
+    for _ in 0..5 {
+        voice.say(&monitor.topic(), monitor.frame());
+    }
+    until("it has begun to", || (1..10).contains(&scene.bed_view().learnt_s[0]));
     let undo = Command::Relearn { reason: "a slip".into(), undo: true };
-    assert_eq!(scene.send(&bed("b01"), &undo).status, Status::Applied);
-    assert_eq!(
-        scene.send(&bed("b01"), &undo).status,
-        Status::Unknown,
-        "there is one earlier baseline, not two"
-    );
+    assert_eq!(scene.send(&b01, &undo).status, Status::Applied);
+    until("the first usual is back", || {
+        let view = scene.bed_view();
+        view.learnt_s[0] >= usual && view.thresholds.entropy.is_some()
+    });
+    assert_eq!(scene.send(&b01, &undo).status, Status::Unknown, "there is one earlier baseline, not two");
+    let audited = std::fs::read_to_string(scene.settings.audit_path()).expect("reads");
+    assert_eq!(audited.matches("\"relearn\"").count(), 3, "{audited}");
 }
 
 #[test]
