@@ -2,6 +2,7 @@
 
 mod ward;
 
+use contract::{Heard, UtcMs};
 use patient::{Lead, Patient, Profile};
 use serde_json::json;
 use std::sync::Arc;
@@ -59,4 +60,19 @@ fn what_sniff_prints_is_a_config_that_makes_findings_of_a_foreign_gateway() {
     assert_eq!(running.counters().refused, 0);
     done.store(true, Ordering::Release);
     gateway.join().expect("ends");
+}
+
+#[test]
+fn the_dialect_of_the_page_is_a_config_that_reads_the_message_beside_it() {
+    let page = include_str!("../docs/wire.md");
+    let (_, after) = page.split_once("## Other dialects").expect("the heading");
+    let block = after.split("```toml\n").nth(1).and_then(|t| t.split("```").next()).expect("a block");
+    let settings = parse("wire.md", block, &daemon::plugins()).unwrap_or_else(|f| panic!("{f}"));
+    let comment = block.lines().find_map(|line| line.split_once("# reads ")).expect("the message").1;
+    let (message, topic) = comment.split_once(" on ").expect("its topic");
+    let table = &settings.dialects[&settings.sources[0].decoder];
+    let mut decoder = (decoder_mapped::ENTRY.build)(table).expect("builds");
+    let heard = decoder.decode(topic, message.as_bytes(), UtcMs(0)).expect("reads it");
+    let [Heard::Frame(frame)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((frame.bed().as_str(), frame.lead_mv(0)), ("site1/icu/bed7", &[-0.012, 0.0, 0.15][..]));
 }

@@ -3,11 +3,12 @@
 mod ward;
 
 use contract::{
-    AlertClass, BedId, Flags, Frame, FrameParts, Heard, LeadId, Mode, MonoMs, Ratio, UtcMs, topic,
+    Alert, AlertClass, BedId, Command, Flags, Frame, FrameParts, Heard, LeadId, Mode, MonoMs, Phase, Ratio,
+    Status, UtcMs, topic,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process;
 use std::sync::Arc;
 use ward::{PATIENCE, Voice, settings, until};
 use wardbeat::config::Analysis;
@@ -79,6 +80,7 @@ fn setup() -> Setup {
 /// What a live run gave: hops, checkpoints before some of them, messages and evidence by key.
 #[derive(Default)]
 struct Live {
+    setup: Setup,
     hops: Vec<Due>,
     checkpoints: BTreeMap<usize, Vec<u8>>,
     /// Checkpoints that followed a change which no signal made, as the recorder keeps them.
@@ -89,12 +91,22 @@ struct Live {
     analysis: usize,
 }
 
-fn live(bundle: &Arc<Bundle>, bed: &BedId) -> Live {
-    let mut ward = Ward::new(setup(), bundle);
+/// A live run; notices are paused by a person from the first of these seconds to the second.
+fn live(bundle: &Arc<Bundle>, bed: &BedId, paused: Option<[usize; 2]>) -> Live {
+    let mut found = Live { setup: setup(), ..Live::default() };
+    if paused.is_some() {
+        // Nothing breaks through.
+        found.setup.analysis.score_strong = 99.0;
+    }
+    let mut ward = Ward::new(found.setup.clone(), bundle);
     let mut analyser = Analyser::new(bundle.clone(), open_engine(bundle, "cpu").expect("the CPU"));
-    let (samples, mut found) = (signal(), Live::default());
+    let samples = signal();
     for second in 0..samples.len() / RATE_HZ {
         let now = Now { mono: MonoMs(second as u64 * 1_000), utc: UtcMs(second as i64 * 1_000) };
+        let asked = [Command::Pause { minutes: 10, reason: "care".into() }, Command::Resume];
+        for (_, command) in paused.into_iter().flatten().zip(asked).filter(|(at, _)| *at == second) {
+            assert_eq!(ward.obey(bed, &command, "RN", now).status, Status::Applied);
+        }
         ward.hear(Heard::Frame(frame(bed, &samples, second)), now);
         loop {
             let due = ward.take_due(now);
@@ -122,11 +134,8 @@ fn live(bundle: &Arc<Bundle>, bed: &BedId) -> Live {
     found
 }
 
-#[test]
-fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() {
-    let bundle = Arc::new(Bundle::tiny(3));
-    let bed = ward::bed("b01");
-    let live = live(&bundle, &bed);
+/// Every message has its evidence, and from every checkpoint on both come out again, byte for byte.
+fn comes_out_again(bundle: &Arc<Bundle>, bed: &BedId, live: &Live) {
     let codes: Vec<&str> = live.alerts.iter().map(|a| a.1.as_str()).collect();
     assert!(live.analysis >= 2, "no analysis alert to compare: {codes:#?}");
     assert!(codes.iter().any(|c| c.contains("WB-SIG")), "no signal alert to compare: {codes:#?}");
@@ -139,8 +148,8 @@ fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() 
         assert!(!document.contains("class_prob\":[0"), "class probabilities in the evidence");
     }
     for (from, checkpoint) in &live.checkpoints {
-        let engine = open_engine(&bundle, "cpu").expect("the CPU");
-        let mut replay = Replay::new(setup(), &bundle, engine, &bed);
+        let engine = open_engine(bundle, "cpu").expect("the CPU");
+        let mut replay = Replay::new(live.setup.clone(), bundle, engine, bed);
         assert_eq!(replay.load(checkpoint), Ok("c-1".into()));
         let (mut alerts, mut evidence) = (Vec::new(), Vec::new());
         for (place, hop) in live.hops.iter().enumerate().skip(*from) {
@@ -160,11 +169,28 @@ fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() 
 }
 
 #[test]
+fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() {
+    let (bundle, bed) = (Arc::new(Bundle::tiny(3)), ward::bed("b01"));
+    comes_out_again(&bundle, &bed, &live(&bundle, &bed, None));
+}
+
+#[test]
+fn what_a_pause_held_back_has_evidence_and_comes_out_again_too() {
+    let (bundle, bed) = (Arc::new(Bundle::tiny(3)), ward::bed("b01"));
+    let live = live(&bundle, &bed, Some([38, 60]));
+    let alerts = live.alerts.iter().map(|a| serde_json::from_str::<Alert>(&a.1).expect("an alert"));
+    let held = alerts.filter(|a| a.class == AlertClass::Analysis && a.phase == Phase::Start);
+    let late = held.filter(|a| a.decided.0 - a.onset.0 > 10_000).count();
+    assert!(late > 0, "nothing was let go by the end of the pause: {:#?}", live.alerts);
+    comes_out_again(&bundle, &bed, &live);
+}
+
+#[test]
 fn a_checkpoint_of_another_model_or_of_garbage_is_refused_in_words() {
     let bundle = Arc::new(Bundle::tiny(3));
     let other = Arc::new(Bundle::tiny(4));
     let bed = ward::bed("b01");
-    let live = live(&bundle, &bed);
+    let live = live(&bundle, &bed, None);
     let mut replay = Replay::new(setup(), &other, open_engine(&other, "cpu").expect("the CPU"), &bed);
     let told = replay.load(&live.checkpoints[&13]).expect_err("another model").to_string();
     assert!(told.contains(&bundle.id), "{told}");
@@ -269,7 +295,7 @@ fn recordings_are_listed_exported_and_compared_by_two_models() {
     assert!((found.entropy[0] - found.entropy[1]).abs() > 1e-6, "two models read alike");
 
     let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_wardbeat")).args(args).output().expect("runs");
+        let output = process::Command::new(env!("CARGO_BIN_EXE_wardbeat")).args(args).output().expect("runs");
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{args:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
         told
