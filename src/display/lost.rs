@@ -33,6 +33,20 @@ fn by_state(scene: &Scene) -> Vec<String> {
     groups.into_iter().map(|(word, labels)| format!("{word} {}", labels.join(" "))).collect()
 }
 
+/// A text in lines of so many cells, those after the first set in.
+fn wrapped(text: &str, cells: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().filter(|l| l.is_empty() || words::width(l) + words::width(word) < cells);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines
+}
+
 /// Their labels.
 pub(super) fn labels(scene: &Scene) -> Vec<String> {
     each(scene).into_iter().map(|lost| lost.0).collect()
@@ -54,12 +68,13 @@ pub(super) fn column(buf: &mut Buffer, scene: &Scene, area: Rect) {
     let lost = each(scene);
     let rows = usize::from(area.height);
     if lost.len() > rows {
-        let mut groups = by_state(scene);
-        if groups.len() > rows {
-            let rest = groups.split_off(rows.saturating_sub(1)).join(" | ");
-            groups.push(rest);
+        let mut lines: Vec<String> =
+            by_state(scene).iter().flat_map(|text| wrapped(text, usize::from(area.width))).collect();
+        if lines.len() > rows {
+            let rest = lines.split_off(rows.saturating_sub(1)).join(" ");
+            lines.push(rest);
         }
-        for (y, text) in (area.y..).zip(groups) {
+        for (y, text) in (area.y..).zip(lines) {
             put(buf, area.x, y, &text, area.width, scene.palette.text);
         }
         return;
@@ -68,5 +83,17 @@ pub(super) fn column(buf: &mut Buffer, scene: &Scene, area: Rect) {
         put(buf, area.x, y, &label, 8, scene.palette.bold);
         let x = area.x + words::width(&label) as u16 + 1;
         put(buf, x, y, &text, area.width.saturating_sub(x - area.x), chip);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_labels_take_as_many_lines_as_they_need() {
+        assert_eq!(wrapped("learning 01 02 03", 14), ["learning 01 02", "  03"]);
+        assert_eq!(wrapped("learning 01 02 03", 17), ["learning 01 02 03"]);
+        assert_eq!(wrapped("stopped Wandbettplatz", 10), ["stopped", "  Wandbettplatz"]);
     }
 }

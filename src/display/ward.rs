@@ -150,7 +150,10 @@ fn entropy_row(buf: &mut Buffer, scene: &Scene, area: Rect, standing: &Standing)
             let text = format!(" H [{}] baseline {}", progress(bed, cells), standing.what(scene, 0));
             put(buf, area.x, area.y, &text, area.width, palette.text);
             let used = words::width(&text) as u16 + 3;
-            put(buf, area.x + used, area.y, "no verdict yet", area.width.saturating_sub(used), palette.text);
+            let more = "no verdict yet";
+            if used + more.len() as u16 <= area.width {
+                put(buf, area.x + used, area.y, more, more.len() as u16, palette.text);
+            }
         }
         _ => put(buf, area.x, area.y, " H  --", area.width, palette.text),
     }
