@@ -18,8 +18,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Records compared, and points of an integrated gradient.
+/// Records compared at most, and one for so many of the fold; points of an integrated gradient.
 const RECORDS: usize = 48;
+const RECORDS_EACH: usize = 40;
 const POINTS: usize = 16;
 /// Shares of steps that are deleted or kept.
 const SHARES: [f64; 4] = [0.1, 0.2, 0.3, 0.5];
@@ -182,6 +183,8 @@ fn spearman(a: &[f32], b: &[f32]) -> f64 {
 fn cases(bundle: &Bundle, set: &PtbXl, fold: u8) -> Vec<(usize, usize)> {
     let records = labelled(set, &[fold]);
     let read = summaries(bundle, &records, |r| set.signal(r), LEAD_SETS[0].1);
+    // A few records of a class stand for a small set.
+    let of_class = (RECORDS.min(records.len() / RECORDS_EACH) / CLASSES.len()).max(1);
     let mut cases = Vec::new();
     for class in 0..CLASSES.len() {
         let mut sure: Vec<usize> =
@@ -189,14 +192,8 @@ fn cases(bundle: &Bundle, set: &PtbXl, fold: u8) -> Vec<(usize, usize)> {
         sure.sort_by(|&a, &b| read[b].logits[class].total_cmp(&read[a].logits[class]));
         // From the surer half, evenly: the surest alone are all of one kind.
         let half = sure.len().div_ceil(2);
-        let every = (half / (RECORDS / CLASSES.len()).max(1)).max(1);
-        cases.extend(
-            sure.into_iter()
-                .take(half)
-                .step_by(every)
-                .take(RECORDS / CLASSES.len())
-                .map(|i| (records[i], class)),
-        );
+        let every = (half / of_class).max(1);
+        cases.extend(sure.into_iter().take(half).step_by(every).take(of_class).map(|i| (records[i], class)));
     }
     cases
 }
