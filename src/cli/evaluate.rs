@@ -1,7 +1,7 @@
 //! `wardbeat evaluate`: what a bundle is worth on records it never saw.
 
 use super::progress::{Progress, bar};
-use super::{Failure, age, cross_validate};
+use super::{Failure, age, cross_validate, evaluate_live};
 use crate::model::{Bundle, arrays};
 use crate::workshop::dataset::PtbXl;
 use crate::workshop::evaluate::{Figures, Judged, card, evaluate, pieces};
@@ -19,12 +19,16 @@ pub(super) enum Task {
 /// Judges a bundle on PTB-XL's test fold.
 #[derive(Debug, clap::Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Examples:\n  wardbeat evaluate --data ptbxl\n  wardbeat evaluate --data ptbxl --model models/ptbxl --json figures.json --card\n  wardbeat evaluate --data code15 --task age                ages of CODE-15 %, ten folds by patient\n  wardbeat evaluate --data ptbxl --folds 10                 the paper, on all folds, from where it stopped\n  wardbeat evaluate --data ptbxl --folds 10 --only 3 --until train"
 )]
 pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Folder of PTB-XL; for ages also of CODE-15 % (`exams.csv` and its parts).
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, required = true)]
+    data: Option<PathBuf>,
     /// What to judge.
     #[arg(long, value_enum, default_value_t = Task::Classes, conflicts_with_all = ["folds", "card"])]
     task: Task,
@@ -47,6 +51,12 @@ pub(super) struct Args {
     cross: cross_validate::Args,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The alerts of long recordings with known events, beside honest controls.
+    Live(evaluate_live::Args),
+}
+
 fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), Failure> {
     let names = ["manifest.json", "weights.safetensors", "codebook.safetensors"];
     let bytes = names.map(|name| arrays::read(&folder.join(name)));
@@ -65,18 +75,23 @@ pub(super) fn taught_by(fold: u8) -> Vec<u8> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(What::Live(args)) = &args.what {
+        return evaluate_live::run(args);
+    }
+    // clap asks for it where no other command is named.
+    let data = args.data.clone().unwrap_or_default();
     let bundle = match &args.model {
         Some(folder) => Bundle::read(folder)?,
         None => Bundle::embedded()?,
     };
     if let Some(upto) = args.cross.folds {
-        return cross_validate::run(&args.cross, upto, &bundle, &args.data, args.records);
+        return cross_validate::run(&args.cross, upto, &bundle, &data, args.records);
     }
     if args.task == Task::Age {
-        return age::run(&bundle, &args.data, args.fold, args.records, args.json.as_deref());
+        return age::run(&bundle, &data, args.fold, args.records, args.json.as_deref());
     }
     let progress = bar(0, "reading records");
-    let set = PtbXl::read(&args.data, args.records, &progress)?;
+    let set = PtbXl::read(&data, args.records, &progress)?;
     let train = taught_by(args.fold);
     let forests = bar(pieces(bundle.manifest.classes.len(), false), "forests");
     let Judged { figures, .. } = evaluate(&bundle, &set, &train, args.fold, false, &|line| match line {

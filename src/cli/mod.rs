@@ -17,6 +17,7 @@ mod demo;
 mod doctor;
 mod dress;
 mod evaluate;
+mod evaluate_live;
 mod explain;
 mod export_onnx;
 mod fit_clusters;
@@ -84,6 +85,8 @@ enum Command {
     Train(train::Args),
     /// Fits clusters to trained weights and writes a bundle.
     FitClusters(fit_clusters::Args),
+    /// Fits the fused score of a bundle, by which a bed is told.
+    FitLive(evaluate_live::FitArgs),
     /// Judges a bundle on records it never saw.
     Evaluate(evaluate::Args),
     /// Lists the labels of a data set that are most likely wrong.
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::AuditLog(args) => audit_log::run(&args),
         Command::Train(args) => train::run(&args),
         Command::FitClusters(args) => fit_clusters::run(&args),
+        Command::FitLive(args) => evaluate_live::fit(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -1,6 +1,8 @@
-//! A model on disk: `manifest.json`, `weights.safetensors`, `codebook.safetensors` and `CARD.md` in one folder.
+//! A model on disk: `manifest.json`, `weights.safetensors`, `codebook.safetensors` and `CARD.md`
+//! in one folder, and `live.json` where the fused score was fitted.
 
 use super::codebook::CodebookFacts;
+use super::fused::FusedFacts;
 use super::live::Network;
 use super::{Architecture, Arrays, Codebook, LeadMask, Net, RATE_HZ, arrays, fold};
 use crate::snapshot::{ClusterName, Family};
@@ -58,10 +60,14 @@ pub struct Bundle {
     pub manifest: Manifest,
     /// The clusters.
     pub codebook: Codebook,
-    /// `m-` and six hex digits of the hash over manifest, weights and codebook.
+    /// The fused score, where it was fitted.
+    pub fused: Option<FusedFacts>,
+    /// `m-` and six hex digits of the hash over manifest, weights, codebook and, where there is one, the fused score.
     pub id: String,
     /// The card, Markdown.
     pub card: String,
+    /// Hash over manifest, weights and codebook: what a finding depends on.
+    pub findings_id: String,
     /// The folded weights.
     pub weights: Arrays,
     pub(super) network: Arc<Network>,
@@ -75,9 +81,14 @@ pub struct Files<'a> {
     pub weights: &'a [u8],
     /// `codebook.safetensors`.
     pub codebook: &'a [u8],
+    /// `live.json`; `None` where it was not fitted.
+    pub live: Option<&'a [u8]>,
     /// `CARD.md`.
     pub card: &'a str,
 }
+
+/// The file of the fused score.
+pub const LIVE: &str = "live.json";
 
 /// Hash of a file, as hex digits.
 #[must_use]
@@ -136,9 +147,14 @@ impl Bundle {
                 "manifest.json: classes and thresholds do not fit the network".into(),
             ));
         }
-        let all = [files.manifest, files.weights, files.codebook].concat();
+        // Weights of other clusters count for nothing: the bundle is then as one that was not fitted.
+        let fused = files.live.map(FusedFacts::from_bytes).transpose()?;
+        let fused = fused.filter(|fused| fused.codebook == sha256_hex(files.codebook));
+        let mut all = [files.manifest, files.weights, files.codebook].concat();
+        let findings_id = sha256_hex(&all);
+        all.extend_from_slice(files.live.unwrap_or_default());
         let id = format!("m-{}", &sha256_hex(&all)[..6]);
-        Ok(Self { manifest, codebook, id, card: files.card.into(), weights, network })
+        Ok(Self { manifest, codebook, fused, id, findings_id, card: files.card.into(), weights, network })
     }
 
     /// A bundle that is being made: its parts fit each other, its files are not written yet.
@@ -149,7 +165,16 @@ impl Bundle {
         codebook: Codebook,
         network: Arc<Network>,
     ) -> Self {
-        Self { manifest, codebook, id: "m-unsaved".into(), card: String::new(), weights, network }
+        Self {
+            manifest,
+            codebook,
+            fused: None,
+            id: "m-unsaved".into(),
+            findings_id: String::new(),
+            card: String::new(),
+            weights,
+            network,
+        }
     }
 
     /// Reads a bundle's folder.
@@ -159,10 +184,12 @@ impl Bundle {
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let file = |name: &str| arrays::read(&folder.join(name));
         let card = String::from_utf8_lossy(&file("CARD.md")?).into_owned();
+        let live = folder.join(LIVE).exists().then(|| file(LIVE)).transpose()?;
         Self::from_files(&Files {
             manifest: &file("manifest.json")?,
             weights: &file("weights.safetensors")?,
             codebook: &file("codebook.safetensors")?,
+            live: live.as_deref(),
             card: &card,
         })
     }
@@ -219,6 +246,7 @@ impl Bundle {
             manifest: include_bytes!("../../models/ptbxl/manifest.json"),
             weights: include_bytes!("../../models/ptbxl/weights.safetensors"),
             codebook: include_bytes!("../../models/ptbxl/codebook.safetensors"),
+            live: None,
             card: include_str!("../../models/ptbxl/CARD.md"),
         })
     }
@@ -257,7 +285,16 @@ impl Bundle {
         let codebook = Codebook::new(facts.clone(), vec![1.0; channels], centroids).expect("sizes fit");
         let manifest = Manifest { name: "tiny".into(), ..Manifest::for_network(net.shape.clone(), facts) };
         let network = Arc::new(Network::new(net.shape, &weights).expect("folded arrays fit"));
-        Self { manifest, codebook, id: format!("m-tiny{seed}"), card: String::new(), weights, network }
+        Self {
+            manifest,
+            codebook,
+            fused: None,
+            id: format!("m-tiny{seed}"),
+            findings_id: String::new(),
+            card: String::new(),
+            weights,
+            network,
+        }
     }
 }
 

@@ -128,6 +128,7 @@ fn blank(due: &Due, ready: &Ready) -> Finding {
         paced: due.paced,
         coverage: ready.coverage,
         leads: ready.leads.clone(),
+        quality: ready.quality,
         beats: ready.beats.clone(),
         reading: Err(NotRead::Warming),
     }

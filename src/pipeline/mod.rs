@@ -27,7 +27,9 @@ mod window;
 
 pub use analyse::Analyser;
 pub use beats::beats_of;
-pub use decide::{Left, Saved, node_alert, test_alerts};
+pub use decide::{
+    Channel, Channels, Facts, Fused, Group, Left, Saved, Scored, channels, node_alert, test_alerts,
+};
 pub use evidence::Evidence;
 pub use recording::{Recording, analyse_recording};
 pub use replay::{CheckpointError, Replay, Replayed};

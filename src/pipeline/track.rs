@@ -11,7 +11,7 @@ use super::preprocess::quality::{Judged, LeadGate};
 use super::preprocess::resample::{Filter, Resampler, shared};
 use super::window::{Due, Part};
 use crate::model::{LEADS, LeadMask, RATE_HZ, Stream};
-use contract::{Beats, LeadId, LeadSignal, NotRead, Ratio};
+use contract::{Beats, LeadId, LeadSignal, NotRead, Quality, Ratio};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ const UNIT_MV: f64 = 0.25;
 /// A hop on its way into the network.
 pub(super) struct Ready {
     pub leads: Vec<LeadSignal>,
+    pub quality: Quality,
     pub beats: Beats,
     pub coverage: f32,
     pub rms_mv: f32,
@@ -79,9 +80,12 @@ impl Track {
             .map(|(&lead, j)| LeadSignal { lead, signal: j.signal, missing: j.missing })
             .collect();
         let plan = self.plan(due, &judged, &usable, sets);
+        let used = |lead: &LeadId| plan.as_ref().is_ok_and(|p| p.measured.contains(&Some(*lead)));
+        let quality = due.leads.iter().zip(&judged).filter(|(lead, _)| used(lead));
+        let quality = quality.fold(Quality::default(), |worst, (_, j)| worst.worse(j.quality));
         let input = plan.map(|plan| self.feed(due, plan, &judged, filter));
         let rms_mv = input.as_ref().map_or(0.0, |input| rms_mv(input, self.mask()));
-        Ready { leads, beats, coverage: self.coverage(), rms_mv, input }
+        Ready { leads, quality, beats, coverage: self.coverage(), rms_mv, input }
     }
 
     fn judge(&mut self, due: &Due) -> Vec<Judged> {

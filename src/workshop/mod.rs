@@ -3,11 +3,12 @@
 //! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
 //! bundles and reports. Signals go through the very pipeline that runs live.
 //! What it never does: sockets, clocks, anything a running ward needs.
-//! Door: [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`]; called by `cli` only.
+//! Door: [`bedside`], [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`]; called by `cli` only.
 
 pub mod audit;
 mod baselines;
 mod batch;
+pub mod bedside;
 pub mod dataset;
 pub mod evaluate;
 pub mod explain;

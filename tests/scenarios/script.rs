@@ -321,6 +321,7 @@ impl Player {
             paced: false,
             coverage: 1.0,
             leads: vec![LeadSignal { lead, signal: script.signal.unwrap_or(Signal::Good), missing: 0.0 }],
+            quality: contract::Quality::default(),
             beats: Beats::default(),
             reading: script.not_read.map_or(Ok(reading), Err),
         })

@@ -32,6 +32,32 @@ pub struct LeadSignal {
     pub missing: f32,
 }
 
+/// How clean the raw signal of the leads in use was over the newest hop: the worst lead's value each.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Quality {
+    /// High-frequency noise as a standard deviation, in mV.
+    pub noise_mv: f32,
+    /// Largest change within 10 ms, in mV.
+    pub step_mv: f32,
+    /// Change of the hop's mean against the hop before, in mV.
+    pub jump_mv: f32,
+    /// Largest distance of a sample from the hop's mean, in mV.
+    pub reach_mv: f32,
+}
+
+impl Quality {
+    /// The worse of two in each value.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        Self {
+            noise_mv: self.noise_mv.max(other.noise_mv),
+            step_mv: self.step_mv.max(other.step_mv),
+            jump_mv: self.jump_mv.max(other.jump_mv),
+            reach_mv: self.reach_mv.max(other.reach_mv),
+        }
+    }
+}
+
 /// Why a hop has no reading. A value, not an error: the ward goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +99,9 @@ pub struct Finding {
     pub coverage: f32,
     /// Each lead of the bed over the newest hop.
     pub leads: Vec<LeadSignal>,
+    /// How clean the signal in use was over the newest hop; zero where no lead is in use.
+    #[serde(default)]
+    pub quality: Quality,
     /// The heart beats that became certain with this hop.
     #[serde(default)]
     pub beats: Beats,

@@ -25,7 +25,7 @@ pub use alert::{Alert, AlertClass, AlertId, ClusterShift, Code, Level, Phase, Pr
 pub use command::{Answer, Command, CommandFault, MarkAt, Ruling, Status, Verb};
 pub use decoder::{Birth, DecodeError, Decoder, Heard, Link, Numeric};
 pub use entry::{Entry, Key, Kind, Options, OptionsError};
-pub use finding::{Beats, Finding, LeadSignal, NotRead, Reading, Signal};
+pub use finding::{Beats, Finding, LeadSignal, NotRead, Quality, Reading, Signal};
 pub use frame::{Flags, Frame, FrameFault, FrameParts, Mode};
 pub use ids::{BedId, IdFault, LeadId, SinkName};
 pub use sink::{Back, Receipt, Sink, SinkError};

@@ -75,6 +75,7 @@ mod tests {
             paced: false,
             coverage: 1.0,
             leads: Vec::new(),
+            quality: contract::Quality::default(),
             beats: Beats { from_n: Some(from_n), at_n: at_n.to_vec() },
             reading: Err(NotRead::Warming),
         });

@@ -86,7 +86,7 @@ fn median(values: &mut [f32]) -> f32 {
 }
 
 /// Square root of the Jensen-Shannon divergence in bits, 0 to 1.
-fn distance(p: &[f32], q: &[f32]) -> f32 {
+pub(super) fn distance(p: &[f32], q: &[f32]) -> f32 {
     let term = |a: f32, m: f32| if a > 0.0 { a * libm::log2f(a / m) } else { 0.0 };
     let sum: f32 = p.iter().zip(q).map(|(&a, &b)| term(a, a.midpoint(b)) + term(b, a.midpoint(b))).sum();
     (sum / 2.0).max(0.0).sqrt()

@@ -10,6 +10,7 @@ mod baseline;
 mod book;
 mod channels;
 mod condition;
+mod fused;
 mod left;
 mod shown;
 mod signal;
@@ -20,6 +21,7 @@ pub(super) use alert::{Context, Moment};
 pub use alert::{node_alert, test_alerts};
 pub use baseline::Saved;
 pub(super) use book::Held;
+pub use fused::{Channel, Channels, Facts, Fused, Group, Scored, channels};
 pub use left::Left;
 
 use crate::config::Analysis;

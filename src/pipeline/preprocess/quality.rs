@@ -1,7 +1,7 @@
 //! Is a lead usable? One verdict a lead and hop, from the raw signal, and the bridging of short holes
 //! (`docs/method.md`, Live use, gate; second trial, gate Q with its step and noise rules).
 
-use contract::{Ratio, Signal};
+use contract::{Quality, Ratio, Signal};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -38,6 +38,8 @@ const BACK_S: u32 = 5;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::pipeline) struct LeadGate {
     last_mv: Option<f32>,
+    /// Mean of the last hop that had samples.
+    mean_mv: Option<f32>,
     /// Missing samples in a row at the end of the last hop.
     run: u64,
     steps: VecDeque<f32>,
@@ -51,6 +53,8 @@ pub(in crate::pipeline) struct LeadGate {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::pipeline) struct Judged {
     pub signal: Signal,
+    /// What the verdict rests on, and what the fused score reads.
+    pub quality: Quality,
     /// Share of samples missing.
     pub missing: f32,
     /// The samples with short holes bridged; meaningless where `broken`.
@@ -125,10 +129,22 @@ impl LeadGate {
         let absent = hop_mv.iter().filter(|v| v.is_nan()).count();
         let missing = absent as f32 / hop_mv.len().max(1) as f32;
         let lost = broken || missing > MISSING_MAX;
-        let signal = if lost { Signal::Missing } else { self.classify(&bridged_mv, rate, paced) };
+        let quality = self.measure(&bridged_mv, rate);
+        let signal = if lost { Signal::Missing } else { self.classify(&bridged_mv, quality, rate, paced) };
         let dead = lost || matches!(signal, Signal::Flat | Signal::Clipped);
         let signal = if lead_off && dead { Signal::LeadOff } else { signal };
-        Judged { signal, missing, bridged_mv, broken }
+        Judged { signal, quality, missing, bridged_mv, broken }
+    }
+
+    fn measure(&mut self, x: &[f32], rate: Ratio) -> Quality {
+        let mean = (x.iter().map(|v| f64::from(*v)).sum::<f64>() / x.len().max(1) as f64) as f32;
+        let before = self.mean_mv.replace(mean).unwrap_or(mean);
+        Quality {
+            noise_mv: noise_mv(x, rate),
+            step_mv: step_mv(x, rate),
+            jump_mv: (mean - before).abs(),
+            reach_mv: x.iter().fold(0.0, |reach, v| reach.max((v - mean).abs())),
+        }
     }
 
     fn bridge(&mut self, hop_mv: &[f32], rate: Ratio) -> (Vec<f32>, bool) {
@@ -151,7 +167,7 @@ impl LeadGate {
         (out, broken)
     }
 
-    fn classify(&mut self, x: &[f32], rate: Ratio, paced: bool) -> Signal {
+    fn classify(&mut self, x: &[f32], quality: Quality, rate: Ratio, paced: bool) -> Signal {
         if longest_flat(x) >= samples(rate, FLAT_MS).max(2) {
             return Signal::Flat;
         }
@@ -163,7 +179,7 @@ impl LeadGate {
             if known { median(values.iter().copied().collect()).min(most) } else { 0.0 }
         };
         let hold = if self.noisy { HOLD } else { 1.0 };
-        let (step, noise) = (step_mv(x, rate), noise_mv(x, rate));
+        let (step, noise) = (quality.step_mv, quality.noise_mv);
         let step_max = hold * STEP_MV.max(STEP_FACTOR * own(&self.steps, OWN_STEP_MAX_MV));
         let noise_max = hold * NOISE_MV.max(NOISE_FACTOR * own(&self.noises, OWN_NOISE_MAX_MV));
         self.noisy = (step > step_max && !paced) || noise > noise_max;

@@ -23,7 +23,7 @@ pub use choice::{Candidate, choose};
 pub use entropy::{ClassEntropy, Dose, Errors, by_class, errors, noise_response};
 pub use flips::{Flips, flips};
 pub use follow::Followed;
-pub use interval::{Interval, OverFolds};
+pub use interval::{Interval, OverFolds, bootstrap};
 pub use landmarks::{Landmarks, landmarks, letters};
 
 use super::WorkshopError;

@@ -1,0 +1,172 @@
+//! The rows of the tables: the fused score, each channel by itself, and the controls beside them.
+
+use super::fit::cross_validated;
+use super::operate::{Operation, RATES, Sensitivity, gain, operate, sensitivity};
+use super::scene::{BEFORE_S, CLUSTERS, FROM_S, Scene};
+use super::{Kind, NONE, Track};
+use crate::pipeline::Channel;
+use crate::workshop::evaluate::{Interval, bootstrap};
+use crate::workshop::metrics::auroc;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Seconds before an alarm whose window is compared with others of the recording.
+const WINDOW_BEFORE_S: usize = 2;
+/// Windows apart.
+const APART_S: usize = 5;
+
+/// One score.
+pub struct Row {
+    /// Its name in the tables.
+    pub name: &'static str,
+    /// Every intensive-care recording under it.
+    pub tracks: Vec<Track>,
+    /// What it gave at each of [`RATES`].
+    pub operations: Vec<Operation>,
+}
+
+/// What the report says of a row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// Its name.
+    pub name: &'static str,
+    /// By kind of event, `all` first.
+    pub auroc: BTreeMap<&'static str, Sensitivity>,
+    /// At each rate.
+    pub at: Vec<AtRate>,
+}
+
+/// Sensitivities at one budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AtRate {
+    /// Alerts per bed-hour that the limit was made for.
+    pub per_hour: f64,
+    /// Those on the other patients.
+    pub realised: f64,
+    /// Median seconds from 15 s before the alarm to the alert.
+    pub delay_s: f64,
+    /// By kind of event, `all` first.
+    pub sensitivity: BTreeMap<&'static str, Sensitivity>,
+}
+
+/// Kinds of alarms, and all of them.
+pub const KINDS: [(&str, Option<Kind>); 6] = [
+    ("all", None),
+    ("asystole", Some(Kind::Asystole)),
+    ("vf", Some(Kind::Vf)),
+    ("vt", Some(Kind::Vt)),
+    ("brady", Some(Kind::Brady)),
+    ("tachy", Some(Kind::Tachy)),
+];
+
+impl Row {
+    fn new(name: &'static str, tracks: Vec<Track>) -> Self {
+        let operations = RATES.iter().map(|rate| operate(&tracks, *rate)).collect();
+        Self { name, tracks, operations }
+    }
+
+    /// Told events at a rate.
+    #[must_use]
+    pub fn at(&self, per_hour: f64) -> Option<&Operation> {
+        RATES.iter().position(|r| (r - per_hour).abs() < 1e-9).map(|i| &self.operations[i])
+    }
+
+    /// AUROC of the window before a true alarm against other windows of the same recordings.
+    #[must_use]
+    pub fn auroc(&self, kind: Option<Kind>) -> Sensitivity {
+        let of = |t: &&Track| t.event.as_ref().is_some_and(|e| kind.is_none_or(|k| k == e.0));
+        let chosen: Vec<&Track> = self.tracks.iter().filter(of).collect();
+        let patients: Vec<u32> = chosen.iter().map(|t| t.patient).collect();
+        let figure = |drawn: &[usize]| {
+            let (mut truth, mut scores) = (Vec::new(), Vec::new());
+            for track in drawn.iter().map(|&i| chosen[i]) {
+                let alarm = track.counted.end + BEFORE_S;
+                let at = |t: usize| track.scores.get(t).copied().unwrap_or(NONE);
+                truth.push(true);
+                scores.push(at(alarm - WINDOW_BEFORE_S));
+                for t in (FROM_S..track.counted.end).step_by(APART_S) {
+                    truth.push(false);
+                    scores.push(at(t));
+                }
+            }
+            [auroc(&truth, &scores).unwrap_or(f64::NAN)]
+        };
+        let [share] = bootstrap(&patients, figure);
+        Sensitivity { share, events: chosen.len() }
+    }
+
+    /// All its figures.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let at = RATES.iter().zip(&self.operations).map(|(per_hour, operation)| AtRate {
+            per_hour: *per_hour,
+            realised: operation.realised,
+            delay_s: operation.delay_s,
+            sensitivity: KINDS
+                .iter()
+                .map(|(name, kind)| (*name, sensitivity(&self.tracks, &operation.told, *kind)))
+                .collect(),
+        });
+        Figures {
+            name: self.name,
+            auroc: KINDS.iter().map(|(name, kind)| (*name, self.auroc(*kind))).collect(),
+            at: at.collect(),
+        }
+    }
+}
+
+/// By how much one row tells more than another at a rate.
+#[must_use]
+pub fn gain_at(row: &Row, control: &Row, per_hour: f64) -> Option<Interval> {
+    let (a, b) = (row.at(per_hour)?, control.at(per_hour)?);
+    Some(gain(&row.tracks, &a.told, &b.told).share)
+}
+
+/// Turns every recording's scores by a drawn number of seconds: what chance alone tells.
+fn shuffled(tracks: &[Track]) -> Vec<Track> {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let turn = |track: &Track| {
+        let mut track = track.clone();
+        let end = track.scores.len();
+        if end > FROM_S + 1 {
+            track.scores[FROM_S..].rotate_left(rng.random_range(0..end - FROM_S));
+        }
+        track
+    };
+    tracks.iter().map(turn).collect()
+}
+
+/// All rows, the fused score first, over the intensive-care recordings.
+#[must_use]
+pub fn rows(scenes: &[&Scene], channels: &[Channel], tell: &dyn Fn(&str)) -> Vec<Row> {
+    let at = |name: &str| channels.iter().position(|c| c.name == name).unwrap_or_default();
+    let by = |score: &dyn Fn(&[f32]) -> f32| scenes.iter().map(|s| s.track(score)).collect::<Vec<_>>();
+    let fused = |columns: &[usize]| {
+        let fits = cross_validated(scenes, columns);
+        scenes.iter().zip(&fits).map(|(s, fit)| s.track(|v| fit.score(v))).collect::<Vec<_>>()
+    };
+    let all: Vec<usize> = (0..channels.len()).collect();
+    let without: Vec<usize> =
+        all.iter().copied().filter(|c| !CLUSTERS.contains(&channels[*c].group)).collect();
+    tell("fused score");
+    let mut made = vec![("fused", fused(&all))];
+    made.push(("shuffled times", shuffled(&made[0].1)));
+    tell("the same fusion without clusters");
+    made.push(("fused without clusters", fused(&without)));
+    let rate: Vec<usize> = ["rate5_up", "rate5_down", "gap_up"].map(at).to_vec();
+    made.push(("heart-rate meter", by(&|v| rate.iter().map(|c| v[*c]).fold(f32::MIN, f32::max))));
+    made.push(("amplitude", by(&|v| v[at("amplitude_5s")])));
+    let four = ["entropy_10s", "novelty_10s", "shift_10s", "evidence_10s"].map(at);
+    made.push(("mean of the four", by(&|v| four.iter().map(|c| v[*c]).sum::<f32>() / 4.0)));
+    for (name, column) in ["entropy", "novelty", "shift", "evidence"].into_iter().zip(four) {
+        made.push((name, by(&|v| v[column])));
+    }
+    made.into_iter()
+        .map(|(name, tracks)| {
+            tell(name);
+            Row::new(name, tracks)
+        })
+        .collect()
+}
