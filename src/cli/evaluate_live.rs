@@ -19,6 +19,9 @@ pub(super) struct Args {
     /// Folder of the bundle; by default the one in the program.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Writes `report.html` too, with a strip of every event told or missed and of every false alert.
+    #[arg(long)]
+    strips: bool,
     /// Folder of the report.
     #[arg(long, default_value = "docs/reports/live")]
     out: PathBuf,
@@ -69,6 +72,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     arrays::write(&path, (serde_json::to_string_pretty(&bedside::summary(&bench))? + "\n").as_bytes())?;
     println!("{}", path.display());
+    if args.strips {
+        strips(args, &bundle, &scenes, &bench)?;
+    }
+    Ok(())
+}
+
+fn strips(args: &Args, bundle: &Bundle, scenes: &[Scene], bench: &Bench) -> Result<(), Failure> {
+    let leaves = bedside::leaves(bundle, scenes)?;
+    let folder = args.out.join("strips");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for leaf in &leaves {
+        arrays::write(&folder.join(&leaf.file), leaf.svg.as_bytes())?;
+    }
+    let page = args.out.join("report.html");
+    arrays::write(&page, bedside::page(bench, &leaves).as_bytes())?;
+    println!("{}, {} strips", page.display(), leaves.len());
     Ok(())
 }
 

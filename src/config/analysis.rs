@@ -3,6 +3,17 @@
 use contract::{Options, Priority};
 use serde::{Deserialize, Serialize};
 
+/// What raises an advisory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decide {
+    /// Each cluster channel against the bed's own band.
+    #[default]
+    Channels,
+    /// One score of all channels, by the weights of the bundle; by channels where the bundle has none.
+    Fused,
+}
+
 /// Learning, limits and budgets of the analysis. Scores are means of `ln(1 + z)` over the channels of
 /// `docs/method.md`, Live use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,6 +21,10 @@ use serde::{Deserialize, Serialize};
 pub struct Analysis {
     /// Good signal needed before the first verdict, in seconds (10 to 3,600).
     pub learn_s: u32,
+    /// What raises an advisory.
+    pub decide: Decide,
+    /// Fused decision: advisories a bed-day that are acceptable; the limit follows from it (1 to 192).
+    pub alerts_per_bed_day: f32,
     /// A second counts as over from this score on.
     pub score_on: f32,
     /// A second counts as under below this score; lower than `score_on`, so that a condition does not flap.
@@ -59,6 +74,8 @@ impl Default for Analysis {
     fn default() -> Self {
         Self {
             learn_s: 15 * 60,
+            decide: Decide::Channels,
+            alerts_per_bed_day: 24.0,
             score_on: 1.6,
             score_off: 1.2,
             score_strong: 2.2,

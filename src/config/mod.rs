@@ -21,7 +21,7 @@ mod settings;
 mod together;
 
 pub use self::broker::{Broker, BrokerUrl};
-pub use analysis::Analysis;
+pub use analysis::{Analysis, Decide};
 pub use diagnose::Fault;
 pub use document::{documented, schema};
 pub use http::Http;

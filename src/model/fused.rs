@@ -106,7 +106,9 @@ mod tests {
     fn it_survives_the_way_to_disk_and_damage_is_told() {
         let bytes = facts().to_bytes().expect("plain");
         assert_eq!(FusedFacts::from_bytes(&bytes).expect("the same"), facts());
-        for change in [|f: &mut FusedFacts| f.form = 9, |f| f.limits.clear(), |f| f.limits[1].1 = -1.0] {
+        let changes: [fn(&mut FusedFacts); 3] =
+            [|f| f.form = 9, |f| f.limits.clear(), |f| f.limits[1].1 = -1.0];
+        for change in changes {
             let mut facts = facts();
             change(&mut facts);
             let told = FusedFacts::from_bytes(&facts.to_bytes().expect("plain")).expect_err("refused");

@@ -1,7 +1,7 @@
 //! One bed once more: from a checkpoint and the hops that follow it, the same findings, alerts and evidence, byte for
 //! byte; or from nothing with another model, to compare the two.
 
-use super::decide::{Context, Decider};
+use super::decide::{Context, Decider, Fused};
 use super::evidence::{Evidence, Keeper};
 use super::track::Track;
 use super::{Analyser, Due, Setup};
@@ -79,6 +79,7 @@ pub struct Replay {
     setup: Setup,
     model_id: String,
     clusters: Vec<ClusterName>,
+    fused: Option<Fused>,
     analyser: Analyser,
     bed: BedId,
     state: State,
@@ -92,6 +93,7 @@ impl Replay {
             setup,
             model_id: bundle.id.clone(),
             clusters: bundle.codebook.names.clone(),
+            fused: Fused::of_bundle(bundle),
             analyser: Analyser::new(bundle.clone(), engine),
             bed: bed.clone(),
             state: State { decider: Decider::new(bed.clone()), keeper: Keeper::default() },
@@ -122,6 +124,7 @@ impl Replay {
             model_id: &self.model_id,
             config_id: &self.setup.config_id,
             clusters: &self.clusters,
+            fused: self.fused.as_ref(),
         };
         let mut alerts = Vec::new();
         self.state.decider.finding(&finding, &context, &mut alerts);

@@ -1,7 +1,7 @@
 //! All beds of one engine thread. Pure: every call is told the time.
 
 use super::bed::Bed;
-use super::decide::{Context, Left, Saved, node_alert};
+use super::decide::{Context, Fused, Left, Saved, node_alert};
 use super::evidence::Evidence;
 use super::{Analyser, Due, preprocess};
 use crate::config::{Analysis, Settings};
@@ -90,6 +90,7 @@ pub struct Ward {
     model_id: String,
     classes: Vec<String>,
     clusters: Vec<ClusterName>,
+    fused: Option<Fused>,
     beds: BTreeMap<BedId, Bed>,
     counts: Counts,
     /// Beds that may have a complete hop, in the order in which they were heard: a full batch starves nobody.
@@ -112,6 +113,7 @@ impl Ward {
             model_id: bundle.id.clone(),
             classes: bundle.manifest.classes.clone(),
             clusters: bundle.codebook.names.clone(),
+            fused: Fused::of_bundle(bundle),
             beds: BTreeMap::new(),
             counts: Counts::default(),
             waiting: VecDeque::new(),
@@ -128,6 +130,7 @@ impl Ward {
             model_id: &self.model_id,
             config_id: &self.setup.config_id,
             clusters: &self.clusters,
+            fused: self.fused.as_ref(),
         }
     }
 

@@ -180,9 +180,21 @@ pub struct Why {
     /// Which clusters changed, the largest shift first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub clusters: Vec<ClusterShift>,
-    /// What a technical condition adds, in plain words and without elapsed seconds.
+    /// What each kind of channel added to the fused score, the largest first; empty where channels decide by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<Part>,
+    /// What a technical condition adds, in plain words and without elapsed seconds; with the fused score, what differs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
+}
+
+/// What one kind of channel added to the fused score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// `entropy`, `novelty`, `mix`, `beats`, `amplitude` or `signal`.
+    pub channel: String,
+    /// Log odds against a usual second.
+    pub part: f32,
 }
 
 /// The message about a condition (`docs/wire.md`, alert object). Its JSON is the same on every channel.

@@ -21,7 +21,7 @@ mod sink;
 mod time;
 pub mod topic;
 
-pub use alert::{Alert, AlertClass, AlertId, ClusterShift, Code, Level, Phase, Priority, Segment, Why};
+pub use alert::{Alert, AlertClass, AlertId, ClusterShift, Code, Level, Part, Phase, Priority, Segment, Why};
 pub use command::{Answer, Command, CommandFault, MarkAt, Ruling, Status, Verb};
 pub use decoder::{Birth, DecodeError, Decoder, Heard, Link, Numeric};
 pub use entry::{Entry, Key, Kind, Options, OptionsError};

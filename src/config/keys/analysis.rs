@@ -16,6 +16,20 @@ pub(in crate::config) const ANALYSIS: Section = Section {
             "Good signal needed before the first verdict, in seconds.",
         ),
         key(
+            "decide",
+            Kind::Text,
+            "\"channels\"",
+            Rule::OneOf(&["channels", "fused"]),
+            "What raises an advisory: each cluster channel against the bed's own band, or one fused score of all channels.",
+        ),
+        key(
+            "alerts_per_bed_day",
+            Kind::Number,
+            "24",
+            Rule::Between(1.0, 192.0),
+            "Fused decision: advisories a bed-day that are acceptable on difficult recordings; the limit follows.",
+        ),
+        key(
             "score_on",
             Kind::Number,
             "1.6",

@@ -60,7 +60,7 @@ impl Bed {
         let state = self.state_now(analysis, setup.engine_delay_ms, now);
         let reading = self.last.as_ref().and_then(|l| l.0.reading.as_ref().ok());
         let fresh = reading.filter(|_| state.watched());
-        let context = Context { analysis, model_id: "", config_id: "", clusters: &[] };
+        let context = Context { analysis, model_id: "", config_id: "", clusters: &[], fused: None };
         let leads: Vec<LeadSignal> = self.last.as_ref().map_or_else(Vec::new, |l| l.0.leads.clone());
         let rate = self.ring.as_ref().map(Ring::rate);
         BedView {

@@ -1,9 +1,11 @@
 //! Builds alert objects (`docs/wire.md`): the only place where an [`Alert`] is made.
 
+use super::fused::Fused;
 use super::words;
+use crate::config::Decide;
 use crate::pipeline::Setup;
 use crate::snapshot::ClusterName;
-use contract::{Alert, AlertId, Code, Level, Mode, Phase, Priority, UtcMs, Why};
+use contract::{Alert, AlertId, Code, Finding, Level, Mode, Phase, Priority, Reading, UtcMs, Why};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -14,6 +16,15 @@ pub(in crate::pipeline) struct Context<'a> {
     pub model_id: &'a str,
     pub config_id: &'a str,
     pub clusters: &'a [ClusterName],
+    /// The bundle's fused score, where it has one.
+    pub fused: Option<&'a Fused>,
+}
+
+impl<'a> Context<'a> {
+    /// The fused score, where it decides.
+    pub fn fuses(&self) -> Option<&'a Fused> {
+        self.fused.filter(|_| self.analysis.decide == Decide::Fused)
+    }
 }
 
 /// A place in a bed's stream and its wall time.
@@ -22,6 +33,15 @@ pub(in crate::pipeline) struct Moment {
     pub epoch: u32,
     pub n: u64,
     pub at: UtcMs,
+}
+
+impl Moment {
+    /// Of a second's first step, from the wall time of the window's last sample.
+    pub fn of(finding: &Finding, reading: &Reading) -> Self {
+        let n = reading.first_step_n.max(0.0) as u64;
+        let back = finding.rate.ms_at(finding.to_n.saturating_sub(1)) - finding.rate.ms_at(n);
+        Self { epoch: finding.epoch, n, at: finding.end.after(-back) }
+    }
 }
 
 /// One turn of a condition, before it has words and an id.
@@ -166,7 +186,13 @@ pub fn node_alert(
     decided: UtcMs,
     detail: &str,
 ) -> Alert {
-    let context = Context { analysis: &setup.analysis, model_id, config_id: &setup.config_id, clusters: &[] };
+    let context = Context {
+        analysis: &setup.analysis,
+        model_id,
+        config_id: &setup.config_id,
+        clusters: &[],
+        fused: None,
+    };
     let bed = format!("{}/_node/{}", setup.site, setup.node);
     let why = Why { quality: 1.0, detail: Some(detail.into()), ..Why::default() };
     let onset = Moment { epoch: 0, n: since.0.0.max(0) as u64, at: since.0 };

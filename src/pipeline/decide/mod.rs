@@ -10,6 +10,7 @@ mod baseline;
 mod book;
 mod channels;
 mod condition;
+mod fuse;
 mod fused;
 mod left;
 mod shown;
@@ -35,6 +36,7 @@ use contract::{
     Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Signal,
     UtcMs, Why,
 };
+use fuse::Fusing;
 use serde::{Deserialize, Serialize};
 use shown::{largest, shifts, shown, thousandths};
 use signal::SignalWatch;
@@ -82,6 +84,8 @@ pub(super) struct Decider {
     mask: u16,
     newest: Second,
     evidence: Evidence,
+    /// The fused score's past and its condition; idle where channels decide.
+    fusing: Fusing,
     /// Open advisories belong to a patient who is gone.
     gone: bool,
 }
@@ -103,6 +107,7 @@ impl Decider {
             mask: 0,
             newest: Second::default(),
             evidence: Evidence::default(),
+            fusing: Fusing::default(),
             gone: false,
         }
     }
@@ -119,24 +124,37 @@ impl Decider {
         self.watch.second(&finding.leads, context.analysis);
         self.signal(finding, context, out);
         self.newest = Second::default();
-        let silent = self.compare(finding, context, out);
+        let silent = self.decide(finding, context, out);
         let now = (self.second, self.at);
         silent + self.book.release(context, now, from_signal, out)
     }
 
-    /// Compares the finding with the bed's usual, where both are there.
-    fn compare(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) -> u64 {
-        let Some((reading, window)) = self.judge(finding) else { return 0 };
+    /// Turns the conditions by what the finding shows; returns how many advisories the cap held back.
+    fn decide(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) -> u64 {
+        let scored = self.score(finding, context);
+        let compared = self.compare(finding, context);
+        if context.fuses().is_some() {
+            let (Some(scored), Ok(reading)) = (scored, &finding.reading) else { return 0 };
+            let Some(usual) = self.baseline.usual(reading.lead_mask).cloned() else { return 0 };
+            return self.advise_fused(finding, reading, &scored, &usual, context, out);
+        }
+        let Some((reading, usual)) = compared else { return 0 };
+        self.advise(finding, reading, &usual, context, out)
+    }
+
+    /// Learns from a good window and compares it with what is usual.
+    fn compare<'a>(&mut self, finding: &'a Finding, context: &Context) -> Option<(&'a Reading, Usual)> {
+        let (reading, window) = self.judge(finding)?;
         self.mask = reading.lead_mask;
         self.newest.entropy = Some(reading.window_entropy);
         self.newest.novelty = Some(reading.window_novelty);
         self.remember(finding, reading);
-        let frozen = self.conditions.values().any(|c| c.stirring(context.analysis));
+        let frozen = self.stirring(context);
         self.baseline.learn(self.mask, self.second, &window, frozen, context.analysis);
-        let Some(usual) = self.baseline.usual(self.mask).cloned() else { return 0 };
+        let usual = self.baseline.usual(self.mask).cloned()?;
         self.evidence = usual.compare(&window);
         self.newest.shift = Some(self.evidence.shift);
-        self.advise(finding, reading, &usual, context, out)
+        Some((reading, usual))
     }
 
     /// The window of a finding, if every second it rests on was good.
@@ -189,10 +207,7 @@ impl Decider {
         out: &mut Vec<Alert>,
     ) -> u64 {
         let e = self.evidence;
-        let n = reading.first_step_n.max(0.0) as u64;
-        // Sample time of the second's first step, from the wall time of the window's last sample.
-        let back = finding.rate.ms_at(finding.to_n.saturating_sub(1)) - finding.rate.ms_at(n);
-        let at = Moment { epoch: finding.epoch, n, at: finding.end.after(-back) };
+        let at = Moment::of(finding, reading);
         let mut silent = 0;
         for code in ADVISORIES {
             let own = match code {
@@ -205,7 +220,7 @@ impl Decider {
             let Some(turn) = condition.turn(verdict, context.analysis) else { continue };
             let level = condition.level().unwrap_or(Level::Advisory);
             let k_of_n = condition.k_of_n(context.analysis);
-            let why = self.why(code, k_of_n, finding, reading, usual, context);
+            let why = self.why(code, Some(k_of_n), finding, reading, usual, context);
             let shown = shown(code, reading, usual, &e, context.analysis);
             match turn {
                 Turn::Start(onset) => {
@@ -272,6 +287,7 @@ impl Decider {
             condition.reset();
             self.book.close(context, *code, self.at, out);
         }
+        self.fusing = Fusing::default();
     }
 
     /// Tells who lies in the bed, by an opaque token.
@@ -357,6 +373,14 @@ impl Decider {
     /// The cluster mix against the usual, the largest shift first.
     pub fn shifts(&self, proportion: &[f32], context: &Context) -> Vec<ClusterShift> {
         self.baseline.usual(self.mask).map_or_else(Vec::new, |u| shifts(proportion, &u.mix, context))
+    }
+
+    /// Whether something is building up or open: the baseline must not learn from it.
+    fn stirring(&self, context: &Context) -> bool {
+        match context.fuses() {
+            Some(fused) => self.fusing.stirring(fused, context.analysis),
+            None => self.conditions.values().any(|c| c.stirring(context.analysis)),
+        }
     }
 
     pub fn saved(&self, context: &Context) -> Option<Saved> {

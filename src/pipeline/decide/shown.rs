@@ -64,7 +64,7 @@ impl Decider {
     pub(super) fn why(
         &self,
         code: Code,
-        k_of_n: [u32; 2],
+        k_of_n: Option<[u32; 2]>,
         finding: &Finding,
         reading: &Reading,
         usual: &Usual,
@@ -99,11 +99,12 @@ impl Decider {
             band: Some(band.map(thousandths)),
             novelty: Some(thousandths(reading.window_novelty)),
             shift: Some(thousandths(self.evidence.shift)),
-            k_of_n: Some(k_of_n),
+            k_of_n,
             quality: 1.0,
             missing: thousandths(1.0 - finding.coverage),
             segments,
             clusters: shifts(&reading.proportion, &usual.mix, context).into_iter().take(3).collect(),
+            parts: Vec::new(),
             detail: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Every text that a bedside may read, in one table. Never a diagnosis, a rhythm's name or a reassurance.
 
+use super::fused::Group;
 use contract::{Code, LeadId, Signal, Why};
 
 /// What each code says.
@@ -12,6 +13,27 @@ fn says(code: Code) -> &'static str {
         Code::NoData => "No data from the monitor",
         Code::Clock => "Time stamps unreliable",
         Code::Node => "Wardbeat behind or alert undelivered",
+    }
+}
+
+/// What the fused score rests on most, in the words of somebody who looks at the strip.
+pub(super) fn differs(group: Group, beats: Option<&str>) -> Option<&'static str> {
+    match group {
+        Group::Entropy => Some("more or less mixed than usual"),
+        Group::Novelty => Some("shapes farther from the known ones than usual"),
+        Group::Mix => Some("other shapes than usual"),
+        Group::Amplitude => Some("another height than usual"),
+        Group::Beats => beats.map(|name| match name {
+            _ if name.starts_with("gap") => "a longer stretch without a beat than usual",
+            "no_beats" => "no beats found",
+            _ if name.starts_with("variation") || name.starts_with("jitter") => "beats less even than usual",
+            _ if name.ends_with("down") || name.ends_with("below") || name.ends_with("slow") => {
+                "fewer beats than usual"
+            }
+            _ => "more beats than usual",
+        }),
+        // Noise is no news about the patient.
+        Group::Signal => None,
     }
 }
 
@@ -34,7 +56,7 @@ pub(super) fn text(code: Code, why: &Why) -> String {
         parts.push(format!("{over} s of last {of} s"));
     }
     parts.extend(why.detail.clone());
-    if !why.leads.is_empty() && why.detail.is_none() {
+    if !why.leads.is_empty() && (why.detail.is_none() || !why.parts.is_empty()) {
         parts.push(leads(&why.leads));
     }
     if !parts.is_empty() {
@@ -114,6 +136,13 @@ mod tests {
         let texts = Code::ALL
             .iter()
             .flat_map(|&c| [text(c, &why), text(c, &Why::default()), ended(c), latched(c)])
+            .chain(Group::ALL.iter().filter_map(|g| differs(*g, Some("rate5_up"))).map(String::from))
+            .chain(
+                ["gap", "no_beats", "jitter", "rate16_slow"]
+                    .iter()
+                    .filter_map(|b| differs(Group::Beats, Some(b)))
+                    .map(String::from),
+            )
             .chain([signals(&bad), RESTARTED.into(), tested("RN"), TEST_ENDED.into()]);
         for text in texts {
             assert_eq!(contract::conformance::never_said(&text), None, "{text:?}");

@@ -45,6 +45,14 @@ fn run(bundle: &Arc<Bundle>, record: &Record) -> Result<Cached, WorkshopError> {
     })
 }
 
+fn compute(bundle: &Arc<Bundle>, record: &Record, path: &Path) -> Result<Cached, WorkshopError> {
+    let cached = run(bundle, record)?;
+    let json =
+        serde_json::to_vec(&cached).map_err(|e| WorkshopError::Json(format!("{}: {e}", path.display())))?;
+    arrays::write(path, &json)?;
+    Ok(cached)
+}
+
 /// What every recording shows, in order: from `work` where it is there, else computed and put there.
 ///
 /// # Errors
@@ -63,16 +71,8 @@ pub fn fill(
     bar.set_length(records.len() as u64);
     let one = |record: &Record| {
         let path = file(work, record);
-        let cached = match kept(&path, &bundle.findings_id) {
-            Some(cached) => cached,
-            None => {
-                let cached = run(bundle, record)?;
-                let json = serde_json::to_vec(&cached)
-                    .map_err(|e| WorkshopError::Json(format!("{}: {e}", path.display())))?;
-                arrays::write(&path, &json)?;
-                cached
-            }
-        };
+        let kept = kept(&path, &bundle.findings_id);
+        let cached = kept.map_or_else(|| compute(bundle, record, &path), Ok)?;
         bar.inc(1);
         Ok(cached)
     };

@@ -2,6 +2,7 @@
 //! time, learnt in turns (`docs/method.md`, Live use): fit, look which seconds stand out, fit anew on those.
 
 use super::scene::{AFTER_S, BEFORE_S, FROM_S, Scene};
+use crate::pipeline::{Channel, Group};
 use crate::workshop::logistic::Logistic;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -103,6 +104,17 @@ impl Fit {
     pub fn score(&self, values: &[f32]) -> f32 {
         let parts = self.columns.iter().zip(&self.weights);
         (self.intercept + parts.map(|(c, w)| f64::from(values[*c]) * w).sum::<f64>()) as f32
+    }
+
+    /// What each group of channels adds, against a usual second.
+    #[must_use]
+    pub fn parts(&self, values: &[f32], channels: &[Channel]) -> Vec<(Group, f64)> {
+        let adds = self.columns.iter().zip(self.weights.iter().zip(&self.usual));
+        let mut sums = Group::ALL.map(|group| (group, 0.0));
+        for (column, (weight, usual)) in adds {
+            sums[channels[*column].group as usize].1 += weight * (f64::from(values[*column]) - usual);
+        }
+        sums.to_vec()
     }
 }
 

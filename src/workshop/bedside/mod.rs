@@ -12,6 +12,7 @@ mod cache;
 mod challenge;
 mod fit;
 mod holter;
+mod leaf;
 mod operate;
 mod records;
 mod rows;
@@ -20,6 +21,7 @@ mod summary;
 
 pub use bench::{Bench, bench, fit_live};
 pub use cache::{Cached, fill};
+pub use leaf::{Leaf, leaves, page};
 pub use records::{Alarm, Event, Kind, Record, Set, records};
 pub use scene::{Scene, scenes};
 pub use summary::summary;

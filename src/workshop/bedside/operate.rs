@@ -130,6 +130,23 @@ pub fn operate(tracks: &[Track], rate: f64) -> Operation {
     }
 }
 
+/// The alerts of each recording and the limit they rest on, for the first cut of the patients into halves.
+#[must_use]
+pub fn raised(tracks: &[Track], rate: f64) -> Vec<(Vec<usize>, f32)> {
+    let first = half(tracks, 0);
+    let limits = [true, false].map(|side| {
+        let own: Vec<&Track> = tracks.iter().filter(|t| first.contains(&t.patient) == side).collect();
+        limit(&own, rate)
+    });
+    let one = |track: &Track| {
+        // The other half's limit.
+        let limit = limits[usize::from(first.contains(&track.patient))];
+        let end = track.event.as_ref().map_or(track.counted.end, |e| e.1.end);
+        (alerts(&track.scores, limit, track.counted.start..end), limit)
+    };
+    tracks.iter().map(one).collect()
+}
+
 /// A sensitivity with its interval and what it rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sensitivity {

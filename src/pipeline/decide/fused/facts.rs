@@ -12,8 +12,6 @@ pub struct Facts {
     pub mask: u16,
     /// Whether every lead in use was good over the hop.
     pub good: bool,
-    /// Nearest cluster of each new step; empty without a reading.
-    pub clusters: Vec<u8>,
     /// Mean assignment of the new steps `[cluster]`.
     pub soft: Vec<f32>,
     /// Mean entropy of the new steps, 0 to 1.
@@ -65,7 +63,6 @@ impl Facts {
         Self {
             mask: reading.lead_mask,
             good: finding.leads.iter().all(|l| l.signal == Signal::Good || !used(l.lead)),
-            clusters: reading.cluster.clone(),
             soft: means(&reading.assignment, reading.clusters),
             entropy: means(&reading.entropy, 1)[0],
             novelty: means(&reading.novelty, 1)[0],

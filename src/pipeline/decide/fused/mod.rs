@@ -33,6 +33,8 @@ const RENEW_S: u64 = 5;
 const ROWS_MIN: usize = 8;
 /// Seconds over which the signal's quality is told.
 const QUALITY_S: usize = 5;
+/// The newest seconds that must have been read, every lead in use good, for a verdict.
+const GOOD_S: usize = 5;
 /// Time scales on which shares of clusters are channels themselves.
 const SHARE_SCALES: [usize; 2] = [0, 2];
 
@@ -58,6 +60,19 @@ impl Group {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Entropy, Self::Novelty, Self::Mix, Self::Beats, Self::Amplitude, Self::Signal];
+
+    /// Its word in evidence and tables.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Entropy => "entropy",
+            Self::Novelty => "novelty",
+            Self::Mix => "mix",
+            Self::Beats => "beats",
+            Self::Amplitude => "amplitude",
+            Self::Signal => "signal",
+        }
+    }
 
     /// The code of an alert to which it contributed most; `None` for what uses no cluster.
     #[must_use]
@@ -144,8 +159,8 @@ fn ln(v: f32) -> f32 {
 }
 
 impl Channels {
-    /// Takes the next second and gives the value of every channel ([`channels`]); `None` where the network read nothing
-    /// or too little is known of the bed. `frozen`: the second is not to be learnt from.
+    /// Takes the next second and gives the value of every channel ([`channels`]); `None` where one of the last five seconds
+    /// was not read or not good, or too little is known of the bed. `frozen`: the second is not to be learnt from.
     pub fn second(&mut self, facts: &Facts, frozen: bool) -> Option<Vec<f32>> {
         let passed = self.last.map_or(1, |last| facts.window.saturating_sub(last)).clamp(1, PAST_S as u64);
         for _ in 1..passed {
@@ -190,7 +205,7 @@ impl Channels {
 
     fn values(&mut self) -> Option<Vec<f32>> {
         let newest = self.past.back()?.clone();
-        if newest.facts.mask == 0 {
+        if self.past.iter().rev().take(GOOD_S).any(|s| s.facts.mask == 0 || !s.facts.good) {
             return None;
         }
         self.renew(newest.facts.mask);
@@ -248,7 +263,6 @@ mod tests {
                 window: t,
                 mask: 2,
                 good: true,
-                clusters: vec![u8::from(other); 25],
                 soft: if other { vec![0.2, 0.8] } else { vec![0.7 + wobble, 0.3 - wobble] },
                 entropy: 0.4 + wobble,
                 novelty: 0.5 + wobble,

@@ -1,7 +1,7 @@
 //! One score of all channels, by the bundle's weights, and what each group contributed.
 
 use super::{Group, channels};
-use crate::model::FusedFacts;
+use crate::model::{Bundle, FusedFacts};
 use contract::Code;
 
 /// A bundle's weights, checked against the channels of this program.
@@ -18,6 +18,8 @@ pub struct Scored {
     pub score: f32,
     /// What each group adds to it, against a usual second.
     pub parts: Vec<(Group, f32)>,
+    /// The channel of the beats that adds most, where one adds anything.
+    pub beats: Option<String>,
 }
 
 impl Fused {
@@ -27,6 +29,12 @@ impl Fused {
         let known = channels(clusters);
         let same = facts.channels.iter().map(|c| &c.name).eq(known.iter().map(|c| &c.name));
         same.then(|| Self { facts: facts.clone(), groups: known.into_iter().map(|c| c.group).collect() })
+    }
+
+    /// That of a bundle, where it has one.
+    #[must_use]
+    pub fn of_bundle(bundle: &Bundle) -> Option<Self> {
+        Self::of(bundle.fused.as_ref()?, bundle.codebook.clusters)
     }
 
     /// The score from which on a bed is told, for so many alerts per bed-hour.
@@ -39,11 +47,17 @@ impl Fused {
     #[must_use]
     pub fn score(&self, values: &[f32]) -> Scored {
         let mut sums = vec![0.0_f64; Group::ALL.len()];
+        let (mut beats, mut most) = (None, 0.0);
         for ((part, group), value) in self.facts.channels.iter().zip(&self.groups).zip(values) {
-            sums[*group as usize] += f64::from(part.weight) * f64::from(value - part.usual);
+            let adds = f64::from(part.weight) * f64::from(value - part.usual);
+            sums[*group as usize] += adds;
+            if *group == Group::Beats && adds > most {
+                (beats, most) = (Some(&part.name), adds);
+            }
         }
         let score = (f64::from(self.facts.offset) + sums.iter().sum::<f64>()) as f32;
-        Scored { score, parts: Group::ALL.into_iter().zip(sums.into_iter().map(|s| s as f32)).collect() }
+        let parts = Group::ALL.into_iter().zip(sums.into_iter().map(|s| s as f32)).collect();
+        Scored { score, parts, beats: beats.cloned() }
     }
 }
 

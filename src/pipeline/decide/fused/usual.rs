@@ -19,9 +19,9 @@ const WIDEN_S: f32 = 60.0;
 /// MAD to standard deviation.
 const MAD_SCALE: f32 = 1.4826;
 /// Rates (ln a second) beyond which fast and slow count by themselves: 120 and 50 a minute; and an interval of 2 s.
-const FAST: f32 = 0.693_147_2;
+const FAST: f32 = std::f32::consts::LN_2;
 const SLOW: f32 = -0.182_321_56;
-const LONG: f32 = 0.693_147_2;
+const LONG: f32 = std::f32::consts::LN_2;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Band {
