@@ -53,7 +53,9 @@ fn features(scene: &Scene, alarm: Alarm) -> Option<Vec<f32>> {
 fn best_limit(judged: &[(f64, bool)]) -> f64 {
     let of = |limit: f64| {
         let mut challenge = Challenge::default();
-        judged.iter().for_each(|(p, truth)| challenge.count(*truth, *p >= limit));
+        for (p, truth) in judged {
+            challenge.count(*truth, *p >= limit);
+        }
         challenge.score
     };
     let limits = (1..100).map(|i| f64::from(i) / 100.0);

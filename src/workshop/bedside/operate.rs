@@ -49,8 +49,8 @@ pub struct Operation {
 #[must_use]
 pub fn alerts(scores: &[f32], limit: f32, within: Range<usize>) -> Vec<usize> {
     let (mut found, mut silent_until) = (Vec::new(), 0);
-    for t in within.start..within.end.min(scores.len()) {
-        if scores[t] > limit && t >= silent_until {
+    for (t, score) in scores.iter().enumerate().take(within.end).skip(within.start) {
+        if *score > limit && t >= silent_until {
             found.push(t);
             silent_until = t + SILENT_S;
         }
@@ -198,7 +198,7 @@ mod tests {
         (0..200)
             .map(|i| {
                 let mut scores: Vec<f32> = (0..400).map(|_| noise()).collect();
-                let event = (i % 4 == 0).then(|| (Kind::Vt, 300..310));
+                let event = (i % 4 == 0).then_some((Kind::Vt, 300..310));
                 if event.is_some() {
                     scores[302..310].iter_mut().for_each(|s| *s += lift);
                 }
