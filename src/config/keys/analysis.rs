@@ -25,7 +25,7 @@ pub(in crate::config) const ANALYSIS: Section = Section {
         key(
             "alerts_per_bed_day",
             Kind::Number,
-            "24",
+            "24.0",
             Rule::Between(1.0, 192.0),
             "Fused decision: advisories a bed-day that are acceptable on difficult recordings; the limit follows.",
         ),
