@@ -157,6 +157,7 @@ mod tests {
                 paced: false,
                 coverage: 1.0,
                 leads: Vec::new(),
+                quality: contract::Quality::default(),
                 beats: Beats { from_n: Some(0), at_n: told.collect() },
                 reading: Ok(reading),
             };
