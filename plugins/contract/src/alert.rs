@@ -192,7 +192,7 @@ pub struct Why {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// `entropy`, `novelty`, `mix`, `beats`, `amplitude` or `signal`.
-    pub channel: String,
+    pub group: String,
     /// Log odds against a usual second.
     pub part: f32,
 }

@@ -116,7 +116,7 @@ impl Decider {
         let adds = parts.iter().filter(|p| p.1 > 0.0);
         let said: Vec<&str> =
             adds.filter_map(|p| words::differs(p.0, scored.beats.as_deref())).take(2).collect();
-        let part = |p: &(super::Group, f32)| Part { channel: p.0.word().into(), part: thousandths(p.1) };
+        let part = |p: &(super::Group, f32)| Part { group: p.0.word().into(), part: thousandths(p.1) };
         Why {
             parts: parts.iter().map(part).collect(),
             detail: (!said.is_empty()).then(|| said.join(", ")),
