@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 use ward::{PATIENCE, Voice, settings, until};
-use wardbeat::config::Analysis;
+use wardbeat::config::{Analysis, Decide};
 use wardbeat::daemon::{self, Outcome, Past};
-use wardbeat::model::{Bundle, open_engine};
-use wardbeat::pipeline::{Analyser, Due, Evidence, Now, Replay, Setup, Ward};
+use wardbeat::model::{Bundle, FUSED_FORM, FusedFacts, FusedPart, open_engine};
+use wardbeat::pipeline::{Analyser, Due, Evidence, Now, Replay, Setup, Ward, channels};
 
 const RATE_HZ: usize = 250;
 
@@ -94,6 +94,9 @@ struct Live {
 /// A live run; notices are paused by a person from the first of these seconds to the second.
 fn live(bundle: &Arc<Bundle>, bed: &BedId, paused: Option<[usize; 2]>) -> Live {
     let mut found = Live { setup: setup(), ..Live::default() };
+    if bundle.fused.is_some() {
+        found.setup.analysis.decide = Decide::Fused;
+    }
     if paused.is_some() {
         // Nothing breaks through.
         found.setup.analysis.score_strong = 99.0;
@@ -172,6 +175,29 @@ fn comes_out_again(bundle: &Arc<Bundle>, bed: &BedId, live: &Live) {
 fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() {
     let (bundle, bed) = (Arc::new(Bundle::tiny(3)), ward::bed("b01"));
     comes_out_again(&bundle, &bed, &live(&bundle, &bed, None));
+}
+
+#[test]
+fn the_fused_decision_comes_out_again_byte_for_byte_too() {
+    let (mut bundle, bed) = (Bundle::tiny(3), ward::bed("b01"));
+    let part = |name: String| {
+        let weight = if name == "shift_5s" { 1.0 } else { 0.0 };
+        FusedPart { name, weight, usual: 0.0 }
+    };
+    bundle.fused = Some(FusedFacts {
+        form: FUSED_FORM,
+        codebook: String::new(),
+        training: "made up".into(),
+        offset: -2.0,
+        channels: channels(bundle.codebook.clusters).into_iter().map(|c| part(c.name)).collect(),
+        limits: vec![(8.0, -0.5), (1.0, 0.0), (0.25, 0.5)],
+    });
+    let bundle = Arc::new(bundle);
+    let live = live(&bundle, &bed, None);
+    let said: Vec<&String> = live.alerts.iter().map(|a| &a.1).filter(|a| a.contains("WB-CHG")).collect();
+    assert!(said.iter().any(|a| a.contains("\"parts\":[{\"group\":\"mix\"")), "{said:#?}");
+    assert!(!live.alerts.iter().any(|a| a.1.contains("WB-UNC") || a.1.contains("WB-NEW")), "one alert a bed");
+    comes_out_again(&bundle, &bed, &live);
 }
 
 #[test]

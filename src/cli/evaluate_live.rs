@@ -93,8 +93,8 @@ fn strips(args: &Args, bundle: &Bundle, scenes: &[Scene], bench: &Bench) -> Resu
 
 fn told(bench: &Bench) {
     println!(
-        "{} intensive-care recordings, {:.1} bed-hours counted; {} with leads that are not read ({} true alarms)",
-        bench.recordings, bench.hours, bench.not_readable[0], bench.not_readable[1]
+        "{} intensive-care recordings, {:.1} bed-hours counted; {} without any verdict ({} true alarms)",
+        bench.recordings, bench.hours, bench.silent[0], bench.silent[1]
     );
     println!("{:<24} AUROC all / VT   sensitivity all / VT [realised] at 8, 4, 2, 1, 0.5 an hour", "");
     for row in &bench.rows {

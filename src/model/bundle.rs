@@ -246,7 +246,7 @@ impl Bundle {
             manifest: include_bytes!("../../models/ptbxl/manifest.json"),
             weights: include_bytes!("../../models/ptbxl/weights.safetensors"),
             codebook: include_bytes!("../../models/ptbxl/codebook.safetensors"),
-            live: None,
+            live: Some(include_bytes!("../../models/ptbxl/live.json")),
             card: include_str!("../../models/ptbxl/CARD.md"),
         })
     }

@@ -1,7 +1,7 @@
 //! The whole bench: rows and controls on the intensive-care recordings, then the long ones under the final score.
 
 use super::challenge::{Challenge, challenge};
-use super::fit::{Fit, fit};
+use super::fit::{Fit, cross_validated, fit};
 use super::holter::{Holter, holter};
 use super::operate::{RATES, hours, limit};
 use super::rows::{Figures, gain_at, rows};
@@ -22,8 +22,9 @@ pub struct Bench {
     pub recordings: usize,
     /// Their bed-hours that count.
     pub hours: f64,
-    /// Of them, those whose leads the network cannot read, and the true alarms among these: they count as missed.
-    pub not_readable: [usize; 2],
+    /// Of them, those that never reach a verdict (leads that are not read, signal that is not good), and the true alarms
+    /// among these: they count as missed.
+    pub silent: [usize; 2],
     /// All rows.
     pub rows: Vec<Figures>,
     /// What the clusters add to the fusion at one alert per bed-hour.
@@ -36,10 +37,11 @@ pub struct Bench {
     pub challenge: Challenge,
 }
 
+/// The score fitted on all, and every recording under one that did not see its patient: limits come from these.
 fn final_fit(scenes: &[&Scene], columns: &[usize]) -> (Fit, Vec<Track>) {
-    let fit = fit(scenes, columns);
-    let tracks = scenes.iter().map(|s| s.track(|v| fit.score(v))).collect();
-    (fit, tracks)
+    let unseen = cross_validated(scenes, columns);
+    let tracks = scenes.iter().zip(&unseen).map(|(s, fit)| s.track(|v| fit.score(v))).collect();
+    (fit(scenes, columns), tracks)
 }
 
 fn limit_at(tracks: &[Track], rate: f64) -> f32 {
@@ -73,7 +75,7 @@ pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
         model: bundle.id.clone(),
         recordings: alarms.len(),
         hours: hours(&tracks.iter().collect::<Vec<_>>()),
-        not_readable: [
+        silent: [
             alarms.iter().filter(mute).count(),
             alarms.iter().filter(mute).filter(|s| s.truth()).count(),
         ],

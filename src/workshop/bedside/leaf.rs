@@ -193,13 +193,13 @@ pub fn page(bench: &Bench, leaves: &[Leaf]) -> String {
          td,th{{border:1px solid #bbb;padding:3px 7px;text-align:left}}img{{width:100%;max-width:1000px;display:block}}\
          summary{{font-weight:bold;margin:.6em 0}}</style>\n<h1>Alerts on recordings with known events</h1>\n\
          <p>Bundle {}. {} recordings of the 2015 challenge, {:.1} bed-hours before their alarms; {} of them ({} true \
-         alarms) have leads that the network does not read, and count as missed. Scores and limits never saw the patient \
+         alarms) never reach a verdict (leads that are not read, signal that is not good) and count as missed. Scores and limits never saw the patient \
          they judge; 95 % intervals by bootstrap over patients. {}</p>\n",
         bench.model,
         bench.recordings,
         bench.hours,
-        bench.not_readable[0],
-        bench.not_readable[1],
+        bench.silent[0],
+        bench.silent[1],
         Alert::LIMITS
     );
     html.push_str(&rows(&bench.rows));

@@ -37,7 +37,7 @@ pub fn summary(bench: &Bench) -> Value {
         "cinc2015".into(),
         json!({
             "recordings": bench.recordings, "bed_hours": bench.hours, "folds": "by patient, 5",
-            "not_readable": bench.not_readable,
+            "without_any_verdict": bench.silent,
         }),
     );
     let rows = [

@@ -108,6 +108,12 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_weights_are_those_of_the_shipped_clusters() {
+        let bundle = Bundle::embedded().expect("whole");
+        assert!(Fused::of_bundle(&bundle).is_some(), "run `wardbeat fit-live --model models/ptbxl`");
+    }
+
+    #[test]
     fn weights_of_other_channels_are_refused() {
         assert!(Fused::of(&facts(""), 3).is_none());
     }
