@@ -25,7 +25,7 @@ use summary::Summary;
 #[derive(Parser)]
 #[command(
     bin_name = "cargo bench --",
-    after_help = "Examples:\n  cargo bench\n  cargo bench -- --only network,signal\n  benches/peers/setup.sh --torch && cargo bench -- --long"
+    after_help = "Examples:\n  cargo bench\n  cargo bench -- --only network,signal\n  cargo bench -- --only ward --ward 16,1000x600\n  benches/peers/setup.sh --torch && cargo bench -- --long"
 )]
 struct Cli {
     /// The parts to run; the others keep their last figures. Default: all.
@@ -34,6 +34,9 @@ struct Cli {
     /// Also the long proofs: ten minutes of 1,000 and of 2,000 beds, and the ladder above.
     #[arg(long)]
     long: bool,
+    /// Only these wards: beds, or beds x seconds.
+    #[arg(long, value_delimiter = ',', value_name = "BEDS[xSECONDS]", value_parser = ward::size)]
+    ward: Vec<ward::Size>,
     /// Without the peers of benches/peers.
     #[arg(long)]
     no_peers: bool,
@@ -65,6 +68,7 @@ type Run = fn(&Options, &mut Summary) -> Result<()>;
 /// What the parts are told.
 struct Options {
     long: bool,
+    ward: Vec<ward::Size>,
     peers: bool,
 }
 
@@ -73,7 +77,7 @@ fn main() -> Result<()> {
     if let Some(role) = cli.role {
         return roles::play(role);
     }
-    let options = Options { long: cli.long, peers: !cli.no_peers };
+    let options = Options { long: cli.long, ward: cli.ward, peers: !cli.no_peers };
     let mut summary = Summary::open(!cli.only.is_empty())?;
     machine::describe(&mut summary);
     let parts: [(Part, Run); 5] = [

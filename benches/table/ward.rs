@@ -22,6 +22,17 @@ const LONG_S: u64 = 600;
 /// A bed is carried if its findings are not later than this.
 const LATE_MS_MAX: f64 = 2_000.0;
 
+/// A ward to measure: beds, seconds.
+pub type Size = (usize, u64);
+
+/// Reads `1000` or `1000x600`.
+pub fn size(text: &str) -> std::result::Result<Size, String> {
+    let (beds, seconds) = text.split_once('x').map_or((text, None), |(b, s)| (b, Some(s)));
+    let beds = beds.parse().map_err(|e| format!("{beds:?} beds: {e}"))?;
+    let seconds = seconds.map(str::parse).transpose().map_err(|e| format!("seconds of {text:?}: {e}"))?;
+    Ok((beds, seconds.unwrap_or(MEASURE_S)))
+}
+
 /// One run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
@@ -76,8 +87,9 @@ pub fn run(options: &Options, summary: &mut Summary) -> Result<()> {
         "beds", "", "daemon", "broker", "monitors", "ms a bed", "MB", "sent", "lost", "p50 ms", "p99 ms"
     );
     let mut rows = Vec::new();
-    for beds in SIZES {
-        rows.push(measure(beds, false, MEASURE_S)?);
+    let usual = SIZES.map(|beds| (beds, MEASURE_S));
+    for &(beds, seconds) in if options.ward.is_empty() { &usual[..] } else { &options.ward } {
+        rows.push(measure(beds, false, seconds)?);
     }
     for beds in [64, 1_000] {
         rows.push(measure(beds, true, MEASURE_S)?);
