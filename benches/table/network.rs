@@ -9,7 +9,9 @@ use patient::{Lead, Patient, Profile};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::process::Command;
-use wardbeat::model::{Architecture, Bundle, Engine, LEADS, LeadMask, Steps, Stream, Work, open_engine};
+use wardbeat::model::{
+    Architecture, Bundle, Engine, LEADS, LeadMask, LiveEngine, Steps, Stream, Work, open_engine,
+};
 use wardbeat::pipeline::preprocess::condition_100hz;
 
 /// Samples of a window: 10 s.
@@ -105,9 +107,11 @@ fn windows(options: &Options, summary: &mut Summary, bundle: &Bundle, peak: f64)
     let (x, mut engine) = (prepared(1, WINDOW / 100), open_engine(bundle, "cpu")?);
     export(&window(engine.as_mut(), &x), &x, bundle.manifest.classes.len())?;
     let peers: Vec<_> = peers(options)?.into_iter().map(RefCell::new).collect();
+    // As training, fitting and evaluation read whole records.
+    let (mut ours, mut steps) = (LiveEngine::new(bundle.network().clone()), Steps::default());
     let mut contestants: Vec<Contestant<'_>> = vec![(
         "wardbeat".into(),
-        Box::new(|| Ok(timed(WINDOWS_A_TURN, || drop(black_box(window(engine.as_mut(), &x)))))),
+        Box::new(|| Ok(timed(WINDOWS_A_TURN, || ours.record(black_box(&x), ALL_LEADS, &mut steps)))),
     )];
     for peer in &peers {
         for (name, error) in peer.borrow().engines.clone() {

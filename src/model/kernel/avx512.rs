@@ -4,6 +4,7 @@ use super::{Finish, PANEL, Panels, View};
 use std::arch::x86_64::{
     __m512, __mmask16, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
     _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps,
 };
 use std::hint::black_box;
 
@@ -84,7 +85,7 @@ unsafe fn rows<const P: usize>(n: usize, i: usize, col: usize, at: &Place<'_, '_
     }
 }
 
-/// A function of its own: inlined into [`product`] its pointers find no registers, which costs four fifths of the speed.
+/// A function of its own: inlined into [`product`] its pointers find too few registers.
 ///
 /// # Safety
 /// As [`product`], with rows `i .. i + N` inside the view and `P` panels of `b` from column `col` on.
@@ -125,13 +126,22 @@ unsafe fn tile<const N: usize, const P: usize>(
             }
         }
     }
-    for (r, sum) in sums.iter().enumerate() {
-        for (p, sum) in sum.iter().enumerate() {
+    // Out of the registers in one go: were the sums themselves indexed below, each would be kept in memory, and a store
+    // would follow every multiply-add.
+    let mut done = [[[0.0_f32; PANEL]; P]; N];
+    for (sums, done) in sums.iter().zip(&mut done) {
+        for (sum, done) in sums.iter().zip(done) {
+            // SAFETY: `done` is one panel wide.
+            unsafe { _mm512_storeu_ps(done.as_mut_ptr(), *sum) }
+        }
+    }
+    for (r, done) in done.iter().enumerate() {
+        for (p, done) in done.iter().enumerate() {
             let col = col + p * PANEL;
             let width = PANEL.min(at.cols - col);
             let mask = 0xffff_u16 >> (PANEL - width);
             // SAFETY: `super::check` proved that row i + r of C, bias and residual hold `cols` columns.
-            unsafe { end(*sum, mask, i + r, col, at, c) }
+            unsafe { end(_mm512_loadu_ps(done.as_ptr()), mask, i + r, col, at, c) }
         }
     }
 }
