@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes target/peers/venv with the engines that Wardbeat is measured against: ONNX Runtime and OpenVINO (about 400 MB),
 # and with --torch also PyTorch (about 5 GB, for the training step).
-# Example: benches/peers/setup.sh --torch && cargo bench -- --torch
+# Example: benches/peers/setup.sh --torch && cargo bench --bench table -- --torch
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 venv=target/peers/venv

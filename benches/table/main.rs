@@ -24,8 +24,8 @@ use summary::Summary;
 /// Measures Wardbeat and the engines that one would pick instead.
 #[derive(Parser)]
 #[command(
-    bin_name = "cargo bench --",
-    after_help = "Examples:\n  cargo bench\n  cargo bench -- --only network,signal\n  cargo bench -- --only ward --ward 16,1000x600\n  benches/peers/setup.sh --torch && cargo bench -- --long"
+    bin_name = "cargo bench --bench table --",
+    after_help = "Examples:\n  cargo bench\n  cargo bench --bench table -- --only network,signal\n  cargo bench --bench table -- --only ward --ward 16,1000x600\n  benches/peers/setup.sh --torch && cargo bench --bench table -- --long"
 )]
 struct Cli {
     /// The parts to run; the others keep their last figures. Default: all.

@@ -67,7 +67,9 @@ pub fn python() -> Result<PathBuf> {
         println!("  making target/peers/venv (ONNX Runtime, OpenVINO), once");
         let made = Command::new("bash").arg("benches/peers/setup.sh").current_dir(root()).status()?;
         if !made.success() {
-            bail!("benches/peers/setup.sh failed; cargo bench -- --no-peers measures without them");
+            bail!(
+                "benches/peers/setup.sh failed; cargo bench --bench table -- --no-peers measures without them"
+            );
         }
     }
     Ok(python)
