@@ -53,7 +53,7 @@ fn definition(conv: &Conv, x: &[f64], w: &[f64], n: usize, time: usize) -> Vec<f
     y
 }
 
-/// The composed convolution on a device, as [`against_definition`] judges it.
+/// The composed convolution on a device, as `against_definition` judges it.
 ///
 /// # Errors
 /// If the device fails.

@@ -4,7 +4,7 @@
 //! (`cache`), gives each second its channels (`scene`), fits the fused score (`fit`), and counts what it and the controls
 //! beside it tell at so many alerts per bed-hour (`operate`, `rows`, `holter`, `challenge`).
 //! What it never does: tune on what it reports; every figure is on patients that score and limit did not see.
-//! Door: [`records`], [`fill`], [`scenes`], then [`bench`] or [`fit_live`]; called by `wardbeat evaluate live` and
+//! Door: [`records`], [`fill`], [`scenes`], then [`bench()`] or [`fit_live`]; called by `wardbeat evaluate live` and
 //! `wardbeat fit-live`.
 
 mod bench;
