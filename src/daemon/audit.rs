@@ -4,11 +4,10 @@
 //! line before as `prev`. Beside the log stands `….head` with the last line's number and hash, so that a cut end is
 //! seen as well as an edited line. Both are written under a lock: the daemon and the command line share them.
 
+use crate::model::sha256_hex;
 use contract::UtcMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -61,19 +60,11 @@ pub struct Audit {
     path: PathBuf,
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// Reads one line and holds its hash against its bytes.
 fn read_line(line: &str) -> Result<Chained, String> {
     let chained: Chained = serde_json::from_str(line).map_err(|e| format!("cannot be read ({e})"))?;
     let covered = line.rfind(",\"hash\":").map_or("", |end| &line[..end]);
-    if hash(covered.as_bytes()) == chained.hash {
+    if sha256_hex(covered.as_bytes()) == chained.hash {
         Ok(chained)
     } else {
         Err("was edited: its hash does not hold".into())
@@ -112,7 +103,7 @@ impl Audit {
         let (seq, prev) = last(&mut file)?;
         let line = serde_json::to_string(&Line { seq: seq + 1, at, what, who, detail, prev: &prev })?;
         let covered = &line[..line.len() - 1];
-        let hash = hash(covered.as_bytes());
+        let hash = sha256_hex(covered.as_bytes());
         file.write_all(format!("{covered},\"hash\":\"{hash}\"}}\n").as_bytes())?;
         file.sync_data()?;
         let beside = self.head_path().with_extension("head-new");

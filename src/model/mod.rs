@@ -28,7 +28,7 @@ mod resnet;
 mod trunk;
 
 pub use architecture::{Architecture, BlockSpec};
-pub use bundle::{Bundle, Files, LIVE, Manifest, ModelError, sha256_hex};
+pub use bundle::{Bundle, Files, LIVE, Manifest, ModelError, hex, sha256, sha256_hex};
 pub use codebook::{Assigned, Codebook, CodebookFacts, Surrogate};
 pub use engine::{DeviceFacts, Engine, Steps, Stream, Work, cuda, device_facts, open_engine};
 pub use fallback::Fallback;

@@ -5,7 +5,7 @@
 
 use super::Saved;
 use super::window::Due;
-use crate::model::sha256_hex;
+use crate::model::{hex, sha256, sha256_hex};
 use contract::{Alert, BedId, Finding};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -27,7 +27,17 @@ pub struct Evidence {
 }
 
 /// One hop of the signal, by its digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Hop {
+    epoch: u32,
+    window: u64,
+    from_n: u64,
+    to_n: u64,
+    digest: [u8; 32],
+}
+
+/// As the document names it.
+#[derive(Debug, Clone, Serialize)]
 struct Named {
     epoch: u32,
     window: u64,
@@ -39,7 +49,7 @@ struct Named {
 /// The newest hops of a bed, by their digests.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Keeper {
-    hops: VecDeque<Named>,
+    hops: VecDeque<Hop>,
 }
 
 /// The document. The order of its fields is the order of its bytes.
@@ -53,7 +63,7 @@ struct Document<'a> {
     baseline: Option<&'a Saved>,
     /// What the deciding hop showed, without classes.
     finding: &'a Finding,
-    hops: Vec<&'a Named>,
+    hops: &'a [Named],
 }
 
 impl Keeper {
@@ -62,9 +72,9 @@ impl Keeper {
         if self.hops.back().is_some_and(|last| (last.epoch, last.window) == (due.epoch, due.window)) {
             return;
         }
-        let sha256 = sha256_hex(&due.to_bytes());
+        let digest = sha256(&due.to_bytes());
         let Due { epoch, window, from_n, to_n, .. } = *due;
-        self.hops.push_back(Named { epoch, window, from_n, to_n, sha256 });
+        self.hops.push_back(Hop { epoch, window, from_n, to_n, digest });
         if self.hops.len() > HOPS {
             self.hops.pop_front();
         }
@@ -84,8 +94,12 @@ impl Keeper {
             reading.surrogate_prob.clear();
         }
         let until = (finding.epoch, finding.window);
-        let hops: Vec<&Named> =
-            self.hops.iter().filter(|h| h.epoch != until.0 || h.window <= until.1).collect();
+        let hops = self.hops.iter().filter(|h| h.epoch != until.0 || h.window <= until.1);
+        let named = |h: &Hop| {
+            let Hop { epoch, window, from_n, to_n, digest } = *h;
+            Named { epoch, window, from_n, to_n, sha256: hex(&digest) }
+        };
+        let hops: Vec<Named> = hops.map(named).collect();
         let mut sealed = Vec::new();
         for alert in alerts {
             alert.evidence = String::new();
@@ -96,7 +110,7 @@ impl Keeper {
                 alert,
                 baseline,
                 finding: &shown,
-                hops: hops.clone(),
+                hops: &hops,
             };
             // Plain data with text keys: there is nothing that could fail.
             let document = serde_json::to_vec(&document).unwrap_or_default();

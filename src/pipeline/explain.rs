@@ -8,19 +8,16 @@ use contract::{Ratio, Reading};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Step {
-    cluster: u8,
-    entropy: f32,
-    novelty: f32,
-    logits: Vec<f32>,
-    assignment: Vec<f32>,
-}
-
-/// The newest steps of one segment, at most a window of them.
+/// The newest steps of one segment, at most a window of them: numbers beside numbers, since every bed holds 250 steps.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Window {
-    steps: VecDeque<Step>,
+    cluster: VecDeque<u8>,
+    entropy: VecDeque<f32>,
+    novelty: VecDeque<f32>,
+    /// `[step, class]`.
+    logits: VecDeque<f32>,
+    /// `[step, cluster]`.
+    assignment: VecDeque<f32>,
 }
 
 /// Where the steps of a segment lie.
@@ -49,38 +46,30 @@ impl Window {
         let channels = steps.taps.len() / steps.count;
         let assigned = bundle.codebook.assign(&steps.taps[skip * channels..], place.mask);
         let evidence = steps.logits[skip * classes..].to_vec();
-        let rows = assigned.assignment.chunks_exact(bundle.codebook.clusters);
-        for (i, (logits, assignment)) in evidence.chunks_exact(classes).zip(rows).enumerate() {
-            self.steps.push_back(Step {
-                cluster: assigned.cluster[i],
-                entropy: assigned.entropy[i],
-                novelty: assigned.novelty[i],
-                logits: logits.to_vec(),
-                assignment: assignment.to_vec(),
-            });
-            if self.steps.len() > bundle.manifest.window_steps {
-                self.steps.pop_front();
-            }
-        }
+        let (window, clusters) = (bundle.manifest.window_steps, bundle.codebook.clusters);
+        push(&mut self.cluster, &assigned.cluster, window);
+        push(&mut self.entropy, &assigned.entropy, window);
+        push(&mut self.novelty, &assigned.novelty, window);
+        push(&mut self.logits, &evidence, window * classes);
+        push(&mut self.assignment, &assigned.assignment, window * clusters);
         let first = steps.first + skip as u64;
         let per_step = STEP_SAMPLES as f64 * place.rate.as_f64() / f64::from(crate::model::RATE_HZ);
-        let proportion = self.proportion(bundle.codebook.clusters);
-        let mean_assignment: Vec<f32> =
-            (0..bundle.codebook.clusters).map(|k| self.mean(|s| s.assignment[k])).collect();
-        let class_logit: Vec<f32> = (0..classes).map(|k| self.mean(|s| s.logits[k])).collect();
+        let proportion = self.proportion(clusters);
+        let mean_assignment = means(&self.assignment, clusters);
+        let class_logit = means(&self.logits, classes);
         Some(Reading {
             lead_mask: place.mask,
             steps: count,
             first_step_n: place.first_n as f64 + first as f64 * per_step,
-            clusters: bundle.codebook.clusters,
+            clusters,
             assignment: assigned.assignment,
             cluster: assigned.cluster,
             entropy: assigned.entropy,
             novelty: assigned.novelty,
             evidence,
-            window_steps: self.steps.len(),
-            window_entropy: self.mean(|s| s.entropy),
-            window_novelty: self.mean(|s| s.novelty),
+            window_steps: self.cluster.len(),
+            window_entropy: means(&self.entropy, 1)[0],
+            window_novelty: means(&self.novelty, 1)[0],
             class_prob: class_logit.iter().map(|&z| 1.0 / (1.0 + libm::expf(-z))).collect(),
             class_logit,
             surrogate_prob: bundle.codebook.surrogate(&proportion, &mean_assignment),
@@ -89,16 +78,33 @@ impl Window {
         })
     }
 
-    fn mean(&self, value: impl Fn(&Step) -> f32) -> f32 {
-        let sum: f64 = self.steps.iter().map(|s| f64::from(value(s))).sum();
-        (sum / self.steps.len() as f64) as f32
-    }
-
     fn proportion(&self, clusters: usize) -> Vec<f32> {
         let mut counts = vec![0_u32; clusters];
-        for step in &self.steps {
-            counts[usize::from(step.cluster)] += 1;
+        for &cluster in &self.cluster {
+            counts[usize::from(cluster)] += 1;
         }
-        counts.iter().map(|&c| c as f32 / self.steps.len() as f32).collect()
+        counts.iter().map(|&c| c as f32 / self.cluster.len() as f32).collect()
     }
+}
+
+/// Lets the oldest go, so that at most `keep` are there with the new ones.
+fn push<T: Copy>(queue: &mut VecDeque<T>, fresh: &[T], keep: usize) {
+    let fresh = &fresh[fresh.len().saturating_sub(keep)..];
+    queue.drain(..(queue.len() + fresh.len()).saturating_sub(keep));
+    // All of it at once: growing by doubling would take up to twice the room.
+    queue.reserve_exact(keep - queue.len());
+    queue.extend(fresh);
+}
+
+/// Means of the columns of `[step, column]`, each summed in the order of the steps.
+fn means(values: &VecDeque<f32>, columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; columns];
+    let mut all = values.iter();
+    for _ in 0..values.len() / columns {
+        for (sum, &value) in sums.iter_mut().zip(&mut all) {
+            *sum += f64::from(value);
+        }
+    }
+    let steps = (values.len() / columns) as f64;
+    sums.iter().map(|sum| (sum / steps) as f32).collect()
 }

@@ -3,7 +3,7 @@
 //! Frames are put in order here. A frame that comes too early waits for at most [`REORDER_FRAMES_MAX`] others; then the
 //! hole before it becomes missing samples. What has been accepted once is never changed.
 
-use contract::limits::{LEADS_MAX, REORDER_FRAMES_MAX, RING_S};
+use contract::limits::{FRAME_S_MAX, LEADS_MAX, REORDER_FRAMES_MAX, RING_S};
 use contract::{Frame, LeadId, Ratio};
 use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
@@ -20,7 +20,7 @@ pub(super) enum Taken {
     Late,
     /// It holds other samples than those already accepted for the same indices; the first are kept.
     Conflict,
-    /// The frame is longer than half the ring.
+    /// The frame is longer than [`FRAME_S_MAX`].
     TooLong,
 }
 
@@ -72,7 +72,7 @@ impl Ring {
 
     /// Takes one frame of this epoch and rate; frames that waited for it follow it in.
     pub fn take(&mut self, frame: Frame) -> Taken {
-        if frame.length() > self.capacity / 2 {
+        if frame.length() as u64 > self.rate.samples_in(u64::from(FRAME_S_MAX)) {
             return Taken::TooLong;
         }
         let n0 = frame.parts().n0;
@@ -286,6 +286,6 @@ mod tests {
             r.take(frame(1 << 40 | (k * 5), &[2.0; 5]));
         }
         assert_eq!(r.end(), Some((1 << 40) + 15));
-        assert_eq!(r.start(), (1 << 40) + 15 - 2000);
+        assert_eq!(r.start(), (1 << 40) + 15 - 1_200);
     }
 }

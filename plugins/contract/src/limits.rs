@@ -20,8 +20,10 @@ pub const LEVEL_BYTES_MAX: usize = 64;
 pub const LEAD_BYTES_MAX: usize = 15;
 /// Samples beyond this size are not ECG in millivolts; the frame is refused.
 pub const SAMPLE_MV_MAX: f32 = 1_000.0;
-/// Signal kept per bed, in seconds: the window, the network's look-ahead and what a late frame may need.
-pub const RING_S: u32 = 20;
+/// Signal in one frame, in seconds.
+pub const FRAME_S_MAX: u32 = 10;
+/// Signal kept per bed, in seconds: the longest frame and what it must be compared with or follow.
+pub const RING_S: u32 = 12;
 /// Frames that wait for an earlier one before the gap is filled with missing samples.
 pub const REORDER_FRAMES_MAX: usize = 2;
 /// Frames waiting between the wire and an engine thread, per bed; the oldest goes first.

@@ -4,11 +4,12 @@
 //! a crash in between loses the command, and its sender, who got no answer, makes a new one.
 
 use super::keys::Keys;
-use super::signed::{Signed, hex_digest};
+use super::signed::Signed;
 use super::{Ask, Asks, From};
 use crate::daemon::audit::Audit;
 use crate::daemon::clock::Clock;
 use crate::daemon::journal::{Asked, Journal, Order, Reader};
+use crate::model::sha256_hex;
 use contract::{AlertId, Answer, BedId, Command, MonoMs, Ruling, Status, UtcMs, Verb};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -167,7 +168,7 @@ impl Desk {
         };
         let Signed { bed, verb, key, args, ctr, .. } = &read;
         let detail = json!({"from": from, "bed": bed, "verb": verb, "key": key, "ctr": ctr, "args": args});
-        let answer = self.judge(topic, &read, &hex_digest(bytes), retained, now);
+        let answer = self.judge(topic, &read, &sha256_hex(bytes), retained, now);
         Taken { who: read.by, detail, answer }
     }
 

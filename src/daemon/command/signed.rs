@@ -1,13 +1,14 @@
 //! The signed object: what is signed, and how it is verified.
 
 use super::keys::Secret;
+use crate::model::sha256_hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use contract::limits::{COMMAND_BYTES_MAX, COMMAND_TTL_S_MAX};
 use contract::{BedId, Command, UtcMs};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 /// A command's clock may be ahead of ours by so much.
 const AHEAD_S: i64 = 5;
@@ -40,16 +41,6 @@ pub struct Signed {
     pub args: String,
     /// `v1,` and base64 of the HMAC.
     pub sig: String,
-}
-
-/// The SHA-256 of bytes, in hex.
-pub(super) fn hex_digest(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 impl Signed {
@@ -101,7 +92,7 @@ impl Signed {
 
     fn mac(&self, secret: &Secret) -> Hmac<Sha256> {
         let Self { bed, verb, id, ctr, ts, ttl_s, args, .. } = self;
-        let args = hex_digest(args.as_bytes());
+        let args = sha256_hex(args.as_bytes());
         let lines = format!("wardbeat-cmd-v1\n{bed}\n{verb}\n{id}\n{ctr}\n{ts}\n{ttl_s}\n{args}");
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.bytes()).expect("HMAC takes a key of any length");
         mac.update(lines.as_bytes());

@@ -3,11 +3,11 @@
 use super::fused::Fused;
 use super::words;
 use crate::config::Decide;
+use crate::model::{hex, sha256};
 use crate::pipeline::Setup;
 use crate::snapshot::ClusterName;
 use contract::{Alert, AlertId, Code, Finding, Level, Mode, Phase, Priority, Reading, UtcMs, Why};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// What every alert of a ward carries.
 #[derive(Clone, Copy)]
@@ -58,9 +58,7 @@ pub(super) struct Draft<'a> {
 /// First 32 hex digits of the SHA-256 over the lines that make an alert what it is.
 pub(super) fn id(bed: &str, epoch: &str, code: Code, onset_n: u64, model: &str) -> AlertId {
     let lines = format!("wardbeat-alert-v1\n{bed}\n{epoch}\n{code}\n{onset_n}\n{model}");
-    let digest = Sha256::digest(lines.as_bytes());
-    let half = digest.iter().take(16).fold(0_u128, |id, &byte| id << 8 | u128::from(byte));
-    AlertId(format!("{half:032x}"))
+    AlertId(hex(&sha256(lines.as_bytes())[..16]))
 }
 
 fn kind(phase: Phase) -> &'static str {

@@ -7,16 +7,21 @@ use crate::config::Analysis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Windows kept after learning: 9 minutes of good signal, from 1 to 10 minutes ago.
-const WINDOWS_MIN: usize = 540;
+/// Good signal kept after learning at least, in seconds: 9 minutes, from 1 to 10 minutes ago.
+const KEPT_S_MIN: u32 = 540;
+/// Windows overlap by nine tenths: where the learning time is long, one in so many is kept.
+const EVERY_S: u32 = 5;
 /// A window waits this long before it is learnt, so that a slow change is not learnt while it builds up.
 const WAIT_S: u64 = 60;
 /// The statistics are renewed this often.
 const RENEW_S: u64 = 5;
 /// Lead sets kept for a bed.
 const SETS_MAX: usize = 3;
-/// Saved windows keep one in so many: they overlap.
-const THIN: usize = 5;
+
+/// Seconds between windows that are kept.
+fn every_s(analysis: &Analysis) -> u32 {
+    if analysis.learn_s < KEPT_S_MIN { 1 } else { EVERY_S }
+}
 
 /// The windows of one lead set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,9 +72,12 @@ impl Baseline {
         }
         let set = self.sets.entry(mask).or_default();
         set.used = second;
+        let every = every_s(analysis);
         if set.seconds < analysis.learn_s {
+            if set.seconds.is_multiple_of(every) {
+                set.windows.push(window);
+            }
             set.seconds += 1;
-            set.windows.push(window);
             if set.seconds == analysis.learn_s {
                 set.renew(second);
             }
@@ -78,10 +86,10 @@ impl Baseline {
         if frozen {
             // What led up to it is not learnt either.
             set.waiting.clear();
-        } else {
+        } else if second.is_multiple_of(u64::from(every)) {
             set.waiting.push_back((second, window.clone()));
         }
-        let keep = WINDOWS_MIN.max(analysis.learn_s as usize);
+        let keep = (KEPT_S_MIN.max(analysis.learn_s) / every) as usize;
         while set.waiting.front().is_some_and(|w| w.0 + WAIT_S <= second) {
             if let Some((_, window)) = set.waiting.pop_front() {
                 set.windows.push(&window);
@@ -129,11 +137,8 @@ impl Baseline {
         if self.sets.is_empty() && self.patient.is_none() {
             return None;
         }
-        let thin = |set: &Learnt| {
-            let step = if set.windows.len() >= WINDOWS_MIN { THIN } else { 1 };
-            SavedSet { seconds: set.seconds, windows: set.windows.thinned(step) }
-        };
-        let sets = self.sets.iter().map(|(mask, set)| (*mask, thin(set))).collect();
+        let kept = |set: &Learnt| SavedSet { seconds: set.seconds, windows: set.windows.all() };
+        let sets = self.sets.iter().map(|(mask, set)| (*mask, kept(set))).collect();
         Some(Saved { model: model.into(), config: config.into(), patient: self.patient.clone(), sets })
     }
 
@@ -203,13 +208,17 @@ mod tests {
 
     #[test]
     fn a_saved_baseline_speaks_at_once() {
-        let analysis = Analysis { learn_s: 30, ..Analysis::default() };
-        let baseline = learnt(900, &analysis);
-        let json = serde_json::to_string(&baseline.saved("m", "c").expect("some")).expect("plain");
-        let mut restored = Baseline::default();
-        assert!(restored.restore(serde_json::from_str(&json).expect("same"), &analysis));
-        let (a, b) = (baseline.usual(2).expect("learnt").e, restored.usual(2).expect("learnt").e);
-        assert!((a.middle - b.middle).abs() < 0.011, "{a:?} {b:?}");
+        for (learn_s, windows) in [(30, 540), (900, 180)] {
+            let analysis = Analysis { learn_s, ..Analysis::default() };
+            // The last renewal falls on the last second that was learnt.
+            let baseline = learnt(1_800, &analysis);
+            let saved = baseline.saved("m", "c").expect("some");
+            assert_eq!(saved.sets[&2].windows.len(), windows, "overlapping ones are not all kept");
+            let json = serde_json::to_string(&saved).expect("plain");
+            let mut restored = Baseline::default();
+            assert!(restored.restore(serde_json::from_str(&json).expect("same"), &analysis));
+            assert_eq!(baseline.usual(2), restored.usual(2));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The windows that a baseline keeps: numbers beside numbers, since a ward keeps 900 of them for every bed.
+//! The windows that a baseline keeps: numbers beside numbers, since a ward keeps hundreds of them for every bed.
 
 use super::channels::Window;
 use serde::{Deserialize, Serialize};
@@ -75,8 +75,8 @@ impl Windows {
         (0..self.len()).map(move |i| shares(self.share.range(i * clusters..(i + 1) * clusters)))
     }
 
-    /// One window in `step`, the oldest first.
-    pub fn thinned(&self, step: usize) -> VecDeque<Window> {
+    /// All of them, the oldest first.
+    pub fn all(&self) -> VecDeque<Window> {
         let (classes, clusters) = (self.classes(), self.clusters());
         let window = |i: usize| Window {
             h: self.h[i],
@@ -85,7 +85,7 @@ impl Windows {
             logit: self.logit.range(i * classes..(i + 1) * classes).copied().collect(),
             share: self.share.range(i * clusters..(i + 1) * clusters).copied().collect(),
         };
-        (0..self.len()).step_by(step).map(window).collect()
+        (0..self.len()).map(window).collect()
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
         };
         let mut windows: Windows = (0..10).map(window).collect();
         windows.keep(4);
-        assert_eq!(windows.thinned(1), (6..10).map(window).collect::<VecDeque<_>>());
+        assert_eq!(windows.all(), (6..10).map(window).collect::<VecDeque<_>>());
         assert_eq!(windows.logit(0).collect::<Vec<_>>(), [6.0, 7.0, 8.0, 9.0]);
         assert_eq!(windows.shares().next().expect("four"), [6.0 / 9.0, 3.0 / 9.0, 0.0]);
     }
