@@ -119,10 +119,12 @@ impl BlockState {
         self.h.begin();
     }
 
-    /// Advances one block by the rows that came into its input; `out` makes room for its outputs.
+    /// Advances one block by the rows that came into its input; `out` makes room for its outputs, `next` are the
+    /// weights of what follows.
     fn run<'a>(
         &mut self,
         block: &Block,
+        next: Option<&Panels>,
         skipped: &mut Vec<f32>,
         finish: bool,
         out: impl FnOnce(usize) -> &'a mut [f32],
@@ -131,7 +133,9 @@ impl BlockState {
             self.x.pad();
         }
         let n = self.x.ready();
-        self.x.run(&block.first, n, self.h.append(n), block.first.bias_relu());
+        let after = next.map(|_| block.skip.as_ref().map_or(&block.second.kernel, |skip| &skip.kernel));
+        let end = Finish { next: after, ..block.first.bias_relu() };
+        self.x.run(&block.first, n, self.h.append(n), end);
         if finish {
             self.h.pad();
         }
@@ -143,12 +147,13 @@ impl BlockState {
         let residual = match &block.skip {
             Some(layer) => {
                 skipped.resize(n * outputs, 0.0);
-                layer.conv.forward(x, &layer.kernel, n, skipped, Finish::default());
+                let end = Finish { next: next.map(|_| &block.second.kernel), ..Finish::default() };
+                layer.conv.forward(x, &layer.kernel, n, skipped, end);
                 skipped.as_slice()
             }
             None => x,
         };
-        let end = Finish { residual: Some((residual, outputs)), ..block.second.bias_relu() };
+        let end = Finish { residual: Some((residual, outputs)), next, ..block.second.bias_relu() };
         self.h.run(&block.second, n, out(n), end);
     }
 
@@ -222,13 +227,21 @@ impl LiveState {
         self.last.clear();
     }
 
-    /// Takes what the layer before gave through block `i`.
-    fn block(&mut self, i: usize, block: &Block, skipped: &mut Vec<f32>, finish: bool) {
-        let (now, next) = self.blocks.split_at_mut(i + 1);
+    /// Takes what the layer before gave through block `i`; `next` are the weights of what follows, where it follows at
+    /// once.
+    fn block(
+        &mut self,
+        i: usize,
+        block: &Block,
+        next: Option<&Panels>,
+        skipped: &mut Vec<f32>,
+        finish: bool,
+    ) {
+        let (now, later) = self.blocks.split_at_mut(i + 1);
         let last = &mut self.last;
-        now[i].run(block, skipped, finish, |n| {
-            if let Some(next) = next.first_mut() {
-                return next.x.append(n);
+        now[i].run(block, next, skipped, finish, |n| {
+            if let Some(later) = later.first_mut() {
+                return later.x.append(n);
             }
             last.resize(n * block.second.conv.outputs, 0.0);
             last
@@ -258,7 +271,8 @@ impl LiveState {
                 }
                 next.x.begin();
             }
-            self.block(i, block, skipped, true);
+            let weights = network.blocks.get(i + 1).map_or(&network.head, |next| &next.first.kernel);
+            self.block(i, block, Some(weights), skipped, true);
         }
     }
 
@@ -341,7 +355,7 @@ impl Engine for LiveEngine {
             }
             for (i, block) in network.blocks.iter().enumerate() {
                 for (w, place) in work.iter().zip(&mut self.places) {
-                    place.block(i, block, &mut self.skipped, w.finish);
+                    place.block(i, block, None, &mut self.skipped, w.finish);
                 }
             }
             for (w, place) in work.iter_mut().zip(&mut self.places) {

@@ -40,11 +40,11 @@ pub(super) unsafe fn product(
     let (tiles, panels) = (m.div_ceil(ROWS), b.cols.div_ceil(PANEL));
     for p in (0..panels).step_by(2) {
         let (mut i, weights) = (0, &b.packed[p * b.rows * PANEL..]);
-        let next = &b.packed[((p + 2) * b.rows * PANEL).min(b.packed.len())..];
+        let next = coming(b, p + 2, finish.next);
         for t in 0..tiles {
             let n = m / tiles + usize::from(t < m % tiles);
             // The next panels' weights come nearer while these are at work, an equal part with each tile.
-            let part = (2 * b.rows * PANEL).div_ceil(tiles).next_multiple_of(PANEL);
+            let part = next.len().div_ceil(tiles).next_multiple_of(PANEL);
             for line in next.iter().skip(t * part).take(part).step_by(PANEL) {
                 _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(line).cast());
             }
@@ -60,6 +60,13 @@ pub(super) unsafe fn product(
             i += n;
         }
     }
+}
+
+/// The weights of the two panels from `p` on, or the first two of the next product.
+fn coming<'a>(b: &'a Panels, p: usize, next: Option<&'a Panels>) -> &'a [f32] {
+    let (b, p) = next.filter(|_| p * PANEL >= b.cols).map_or((b, p), |next| (next, 0));
+    let (size, end) = (b.rows * PANEL, b.packed.len());
+    &b.packed[(p * size).min(end)..((p + 2) * size).min(end)]
 }
 
 /// # Safety

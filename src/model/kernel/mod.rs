@@ -146,6 +146,9 @@ pub struct Finish<'a> {
     pub residual: Option<(&'a [f32], usize)>,
     /// Negative results become 0.
     pub relu: bool,
+    /// Weights of the product that follows: they come nearer while the last columns of this one are at work. Changes
+    /// no result.
+    pub next: Option<&'a Panels>,
 }
 
 /// Computes `m` rows of C (step `c_row`) with the machine's best instruction set.
@@ -249,6 +252,7 @@ mod tests {
                 bias: bias.then_some(&bs),
                 residual: residual.then_some((&rs, cols)),
                 relu,
+                next: Some(&b),
             };
             let before = random(m * cols, seed ^ 4);
             check(m, view, &b, &before, cols, finish);
