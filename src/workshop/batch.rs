@@ -1,26 +1,17 @@
-//! One training batch: crops, lead masks, augmentation, joined records, targets (docs/method.md, training).
+//! One training batch: crops, lead masks, augmentation, targets (docs/method.md, training).
 
 use super::WorkshopError;
 use super::dataset::{CLASSES, LENGTH, PtbXl};
 use super::leads::{draw_mask, flag};
-use super::reading::{mean_logits, steps_of};
-use crate::model::{LEADS, LiveEngine, Network};
+use crate::model::LEADS;
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
-use std::sync::Arc;
 
-/// Share of the run that sees short crops: they cost half and teach the same shapes.
-const SHORT_UNTIL: f64 = 0.5;
-/// Share of records that are joined with another one in mid-crop, so that evidence stays with the seconds it comes
-/// from.
-const JOINED: f64 = 0.3;
-/// Weight of the teacher's opinion beside the labels.
-const TEACHER_WEIGHT: f32 = 0.5;
+/// Lengths of crops, one a batch.
+const CROPS: [usize; 4] = [880, 920, 960, 1_000];
 /// Dropout of the pooled features.
 const HEAD_DROPOUT: f32 = 0.3;
-const ALL_LEADS: u16 = 0xfff;
 
 /// One batch, ready for the network.
 pub(super) struct Batch {
@@ -61,31 +52,6 @@ fn normal(rng: &mut impl Rng) -> f32 {
     (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
 }
 
-/// What one item is made of: a crop of one record, or of two, the second from row `cut` on.
-struct Item {
-    records: [usize; 2],
-    from: [usize; 2],
-    cut: usize,
-    mask: u16,
-}
-
-impl Item {
-    /// The first record's share of the crop.
-    fn share(&self, time: usize) -> f32 {
-        self.cut as f32 / time as f32
-    }
-
-    /// The crop with all leads.
-    fn signal(&self, set: &PtbXl, time: usize) -> Vec<f32> {
-        let mut x = Vec::with_capacity(time * LEADS);
-        for (i, rows) in [0..self.cut, self.cut..time].into_iter().enumerate() {
-            let at = |row: usize| (self.from[i] + row) * LEADS;
-            x.extend_from_slice(&set.signal(self.records[i])[at(rows.start)..at(rows.end)]);
-        }
-        x
-    }
-}
-
 /// Masks leads, changes the gain, adds noise.
 fn augment(x: &mut [f32], mask: u16, rng: &mut ChaCha8Rng) {
     let gain = if rng.random_bool(0.5) { rng.random_range(0.7f32.ln()..1.4f32.ln()).exp() } else { 1.0 };
@@ -102,63 +68,30 @@ fn augment(x: &mut [f32], mask: u16, rng: &mut ChaCha8Rng) {
     }
 }
 
-/// What the averaged weights say of the items with all leads and without augmentation `[item, class]`.
-fn opinions(teacher: &Arc<Network>, set: &PtbXl, items: &[Item], time: usize) -> Vec<Vec<f32>> {
-    let ask = |engine: &mut LiveEngine, item: &Item| {
-        let steps = steps_of(engine, &item.signal(set, time), ALL_LEADS);
-        let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
-        mean_logits(&steps, CLASSES.len()).into_iter().map(sigmoid).collect()
-    };
-    items.par_iter().map_init(|| LiveEngine::new(teacher.clone()), ask).collect()
-}
-
-/// Draws the batch of `records` at `u` of the run (0 to 1); `features` is the width of the pooled features.
+/// Draws the batch of `records`; `features` is the width of the pooled features.
 pub(super) fn draw(
     set: &PtbXl,
     records: &[usize],
     features: usize,
-    u: f64,
-    teacher: Option<&Arc<Network>>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Batch, WorkshopError> {
     let n = records.len();
-    let length = rng.random_range(0..4);
-    let time = if u < SHORT_UNTIL { [480, 520, 560, 600][length] } else { [880, 920, 960, 1000][length] };
-    let items: Vec<Item> = (0..n)
-        .map(|i| {
-            let from = [0, 1].map(|_| rng.random_range(0..=LENGTH - time));
-            let joined = rng.random_bool(JOINED);
-            let cut = if joined { rng.random_range(time / 4..=3 * time / 4) } else { time };
-            Item { records: [records[i], records[(i + 1) % n]], from, cut, mask: draw_mask(rng) }
-        })
-        .collect();
+    let time = CROPS[rng.random_range(0..CROPS.len())];
     let statements = set.statements.len();
     let (mut x, mut masks) = (Vec::with_capacity(n * time * LEADS), Vec::with_capacity(n * LEADS));
-    let (mut classes, mut weight) = (vec![0.0f32; n * CLASSES.len()], Vec::new());
+    let (mut classes, mut weight) = (Vec::new(), Vec::new());
     let mut said = vec![0.0f32; n * statements];
-    for (i, item) in items.iter().enumerate() {
-        let mut signal = item.signal(set, time);
-        augment(&mut signal, item.mask, rng);
+    for (i, &record) in records.iter().enumerate() {
+        let (from, mask) = (rng.random_range(0..=LENGTH - time), draw_mask(rng));
+        let mut signal = set.signal(record)[from * LEADS..(from + time) * LEADS].to_vec();
+        augment(&mut signal, mask, rng);
         x.extend(signal);
-        masks.extend((0..LEADS).map(|lead| flag(item.mask, lead)));
-        let share = item.share(time);
-        let mut labelled = true;
-        for (record, share) in item.records.into_iter().zip([share, 1.0 - share]).filter(|(_, s)| *s > 0.0) {
-            let labels = &set.labels[record];
-            labelled &= labels.has_class();
-            for (c, _) in labels.classes.iter().enumerate().filter(|(_, held)| **held) {
-                classes[i * CLASSES.len() + c] += share;
-            }
-            for &s in &labels.statements {
-                said[i * statements + s] += share;
-            }
-        }
-        weight.push(f32::from(u8::from(labelled)));
-    }
-    if let Some(teacher) = teacher {
-        let opinions = opinions(teacher, set, &items, time);
-        for (c, o) in classes.iter_mut().zip(opinions.iter().flatten()) {
-            *c += TEACHER_WEIGHT * (o - *c);
+        masks.extend((0..LEADS).map(|lead| flag(mask, lead)));
+        let labels = &set.labels[record];
+        classes.extend(labels.classes.map(|held| f32::from(u8::from(held))));
+        weight.push(f32::from(u8::from(labels.has_class())));
+        for &s in &labels.statements {
+            said[i * statements + s] = 1.0;
         }
     }
     let keep = 1.0 / (1.0 - HEAD_DROPOUT);

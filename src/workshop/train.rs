@@ -20,11 +20,6 @@ use std::sync::Arc;
 pub const BATCH: usize = 64;
 /// Weight of the auxiliary statements' loss.
 const AUXILIARY_WEIGHT: f64 = 2.0;
-/// Share of the run after which the averaged weights begin to teach.
-const TEACHER_FROM: f64 = 0.15;
-/// Steps between two looks of the teacher at the averaged weights.
-const TEACHER_EVERY: u64 = 50;
-
 /// What to train.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -84,7 +79,6 @@ pub struct Run<'a> {
     net: Net,
     adam: AdamW,
     mean: Vec<Vec<f32>>,
-    teacher: Option<Arc<Network>>,
     history: Vec<Epoch>,
 }
 
@@ -110,16 +104,7 @@ impl<'a> Run<'a> {
             None => Net::new(shape, statements, plan.seed)?,
         };
         let mean = net.state()?;
-        let mut run = Self {
-            plan,
-            set,
-            records,
-            net,
-            adam: AdamW::default(),
-            mean,
-            teacher: None,
-            history: Vec::new(),
-        };
+        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean, history: Vec::new() };
         if run.plan.resume {
             run.load()?;
         }
@@ -142,17 +127,6 @@ impl<'a> Run<'a> {
         self.plan.device.as_ref().unwrap_or(&Device::Cpu)
     }
 
-    /// The averaged weights as they were not long ago, from a while into the run on.
-    fn teacher(&mut self, u: f64) -> Result<Option<&Arc<Network>>, WorkshopError> {
-        if u < TEACHER_FROM {
-            return Ok(None);
-        }
-        if self.teacher.is_none() || self.adam.steps.is_multiple_of(TEACHER_EVERY) {
-            self.teacher = Some(Arc::new(Network::new(self.net.shape.clone(), &self.weights())?));
-        }
-        Ok(self.teacher.as_ref())
-    }
-
     /// One step at `u` of the run (0 to 1) on these records; returns both losses. [`Run::epoch`] makes a pass of them.
     ///
     /// # Errors
@@ -160,7 +134,7 @@ impl<'a> Run<'a> {
     pub fn step(&mut self, records: &[usize], u: f64, seed: u64) -> Result<[f64; 2], WorkshopError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (set, features) = (self.set, self.net.shape.features());
-        let b = draw(set, records, features, u, self.teacher(u)?, &mut rng)?.on(self.device())?;
+        let b = draw(set, records, features, &mut rng)?.on(self.device())?;
         let (logits, said) = self.net.forward(&b.x, &b.mask, &b.head_mask, seed)?;
         let labelled = f64::from(b.weight.sum_all()?.to_scalar::<f32>()?).max(1.0) * 5.0;
         let loss = (cross_entropy(&logits, &b.classes)?.broadcast_mul(&b.weight)?.sum_all()? / labelled)?;
@@ -197,8 +171,6 @@ impl<'a> Run<'a> {
         let seed = self.plan.seed.wrapping_mul(1_000_003).wrapping_add(epoch);
         let mut order = self.records.clone();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        // A run that was stopped between epochs goes on with the same teacher as one that was not.
-        self.teacher = None;
         let mut sums = [0.0; 2];
         for (i, records) in order.chunks_exact(BATCH).enumerate() {
             let at = epoch * steps + i as u64;
