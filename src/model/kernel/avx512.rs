@@ -4,7 +4,6 @@ use super::{Finish, PANEL, Panels, View};
 use std::arch::x86_64::{
     __m512, __mmask16, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
     _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
 };
 use std::hint::black_box;
 
@@ -133,30 +132,28 @@ unsafe fn tile<const N: usize, const P: usize>(
             }
         }
     }
-    // Out of the registers in one go: were the sums themselves indexed below, each would be kept in memory, and a store
-    // would follow every multiply-add.
-    let mut done = [[[0.0_f32; PANEL]; P]; N];
-    for (sums, done) in sums.iter().zip(&mut done) {
-        for (sum, done) in sums.iter().zip(done) {
-            // SAFETY: `done` is one panel wide.
-            unsafe { _mm512_storeu_ps(done.as_mut_ptr(), *sum) }
-        }
+    // Row by row by a constant: were the sums indexed by what is none, all would be kept in memory, and a store would
+    // follow every multiply-add.
+    macro_rules! end_rows {
+        ($($r:literal)*) => {$(
+            if let Some(sums) = sums.get($r) {
+                for (p, sum) in sums.iter().enumerate() {
+                    let col = col + p * PANEL;
+                    let mask = 0xffff_u16 >> (PANEL - PANEL.min(at.cols - col));
+                    // SAFETY: `super::check` proved that row i + r of C, bias and residual hold `cols` columns.
+                    unsafe { end(*sum, mask, i + $r, col, at, c) }
+                }
+            }
+        )*};
     }
-    for (r, done) in done.iter().enumerate() {
-        for (p, done) in done.iter().enumerate() {
-            let col = col + p * PANEL;
-            let width = PANEL.min(at.cols - col);
-            let mask = 0xffff_u16 >> (PANEL - width);
-            // SAFETY: `super::check` proved that row i + r of C, bias and residual hold `cols` columns.
-            unsafe { end(_mm512_loadu_ps(done.as_ptr()), mask, i + r, col, at, c) }
-        }
-    }
+    end_rows!(0 1 2 3 4 5 6 7 8 9 10 11);
 }
 
 /// Ends one row of one panel, as `super::end_row` does.
 ///
 /// # Safety
 /// Row `row` of C, bias and residual hold the columns of `mask` from `col` on.
+#[inline(never)]
 #[target_feature(enable = "avx512f")]
 unsafe fn end(sum: __m512, mask: __mmask16, row: usize, col: usize, at: &Place<'_, '_>, c: &mut [f32]) {
     let finish = at.finish;
