@@ -9,6 +9,8 @@ use ward::{Listener, Monitor, Voice, bed, until};
 
 /// Growth allowed to everything below: about 20 MB of refused payloads pass through.
 const GROWTH_BYTES_MAX: u64 = 96 << 20;
+/// Windows that twelve frames of one second are sure to give.
+const WINDOWS: usize = 11;
 
 fn wave(name: &str) -> String {
     topic::of(&bed(name), topic::WAVE_JSON)
@@ -117,7 +119,6 @@ fn a_clock_that_jumps_and_leads_nobody_knows_show_at_their_bed_only() {
         let unknown = LeadId::new("PLETH").expect("a name");
         voice.say(&strange.topic(), strange.frame_with(|p| (p.leads, p.t0) = (vec![unknown], at(0))));
     }
-    const WINDOWS: usize = 11;
     let states = |name: &str| listener.json(&format!("/{name}/state"));
     until("all windows", || ["good", "jumps", "strange"].iter().all(|name| states(name).len() >= WINDOWS));
     let clock = |name: &str| listener.json(&format!("/{name}/alert/WB-CLK"));
