@@ -113,3 +113,52 @@ fn completions_know_the_commands() {
         assert!(text(&output.stdout).contains("check"), "{shell}");
     }
 }
+
+#[test]
+fn a_folder_of_recordings_is_rehearsed_and_calibrated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mv: Vec<f32> = (0..40 * 250)
+        .map(|i| {
+            let beat = (i as f32 / 250.0 * 1.2).fract() - 0.3;
+            1.1 * (-beat * beat * 900.0).exp() + 0.01 * ((i * 7_919 % 101) as f32 / 101.0)
+        })
+        .collect();
+    let draft = recordings::Draft {
+        name: "r1",
+        rate_hz: 250.0,
+        gain_per_mv: 1_000.0,
+        leads: &["II"],
+        samples_mv: &[mv],
+        comments: &[],
+    };
+    draft.write(folder.path()).expect("writes");
+    let path = folder.path().to_str().expect("text");
+    let config = folder.path().join("w.toml");
+    fs::write(&config, "[analysis]\nlearn_s = 10\n").expect("writes");
+    let config = config.to_str().expect("text");
+    let page = folder.path().join("page.html");
+    let output =
+        wardbeat(&["rehearse", "--config", config, "--json", "--out", page.to_str().expect("text"), path]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told[0]["bed"], "rehearsal/wfdb/r1");
+    assert_eq!(told[0]["days"]["day 1"]["seconds"], 40);
+    assert!(told[0]["days"]["day 1"]["judged"].as_u64() > Some(5), "{told}");
+    assert!(fs::read_to_string(&page).expect("a page").contains("rehearsal/wfdb/r1"));
+
+    let output = wardbeat(&["calibrate", "--config", config, "--budget", "24", path]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("score_on = 1.60"), "{}", text(&output.stdout));
+    let output = wardbeat(&["calibrate", "--decide", "fused", "--config", config, "--json", path]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["settings"][3], "alerts_per_bed_day = 24.0");
+
+    let empty = tempfile::tempdir().expect("a folder");
+    for wrong in [empty.path().to_str().expect("text"), "no-such-folder"] {
+        assert_eq!(wardbeat(&["rehearse", "--config", config, wrong]).status.code(), Some(2), "{wrong}");
+    }
+    fs::write(folder.path().join("r1.dat"), b"cut").expect("writes");
+    let output = wardbeat(&["rehearse", "--config", config, path]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("r1"), "{}", text(&output.stderr));
+}

@@ -3,8 +3,8 @@
 mod ward;
 
 use contract::{
-    Alert, AlertClass, BedId, Command, Flags, Frame, FrameParts, Heard, LeadId, Mode, MonoMs, Phase, Ratio,
-    Status, UtcMs, topic,
+    Alert, AlertClass, BedId, Code, Command, Flags, Frame, FrameParts, Heard, LeadId, Mode, MonoMs, Phase,
+    Ratio, Status, UtcMs, topic,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,9 @@ use ward::{PATIENCE, Voice, settings, until};
 use wardbeat::config::{Analysis, Decide};
 use wardbeat::daemon::{self, Outcome, Past};
 use wardbeat::model::{Bundle, FUSED_FORM, FusedFacts, FusedPart, open_engine};
-use wardbeat::pipeline::{Analyser, Due, Evidence, Now, Replay, Setup, Ward, channels};
+use wardbeat::pipeline::{Analyser, Due, Evidence, Left, Now, Replay, Saved, Setup, Ward, channels};
+use wardbeat::workshop::WorkshopError;
+use wardbeat::workshop::rehearse::{self, Hops, Source};
 
 const RATE_HZ: usize = 250;
 
@@ -88,7 +90,11 @@ struct Live {
     /// Messages that follow from the signal: those with evidence.
     alerts: Vec<(String, String)>,
     evidence: Vec<Evidence>,
+    /// What was held back and why.
+    held: Vec<(String, &'static str)>,
     analysis: usize,
+    /// What the bed has learnt, as it is saved.
+    saved: String,
 }
 
 /// A live run; notices are paused by a person from the first of these seconds to the second.
@@ -131,9 +137,11 @@ fn live(bundle: &Arc<Bundle>, bed: &BedId, paused: Option<[usize; 2]>) -> Live {
                 }
             }
             found.evidence.extend(ward.take_evidence());
+            found.held.extend(ward.take_held().into_iter().map(|(a, why)| (a.key(), why)));
             found.hops.extend(due);
         }
     }
+    found.saved = serde_json::to_string(&ward.baseline(bed)).expect("plain");
     found
 }
 
@@ -154,7 +162,7 @@ fn comes_out_again(bundle: &Arc<Bundle>, bed: &BedId, live: &Live) {
         let engine = open_engine(bundle, "cpu").expect("the CPU");
         let mut replay = Replay::new(live.setup.clone(), bundle, engine, bed);
         assert_eq!(replay.load(checkpoint), Ok("c-1".into()));
-        let (mut alerts, mut evidence) = (Vec::new(), Vec::new());
+        let (mut alerts, mut evidence, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for (place, hop) in live.hops.iter().enumerate().skip(*from) {
             if let Some(changed) = live.changes.get(&place).filter(|_| place > *from) {
                 replay.load(changed).expect("of the same model");
@@ -163,10 +171,12 @@ fn comes_out_again(bundle: &Arc<Bundle>, bed: &BedId, live: &Live) {
             alerts
                 .extend(replayed.alerts.iter().map(|a| (a.key(), serde_json::to_string(a).expect("plain"))));
             evidence.extend(replayed.evidence);
+            held.extend(replayed.held.into_iter().map(|(a, why)| (a.key(), why)));
         }
         let rest = live.alerts.len() - alerts.len();
         assert_eq!(alerts, live.alerts[rest..], "from hop {from}");
         assert_eq!(evidence, live.evidence[rest..], "from hop {from}");
+        assert!(live.held.ends_with(&held), "from hop {from}: {held:?} of {:?}", live.held);
         assert!(*from > 0 || rest == 0, "the first checkpoint replays everything");
     }
 }
@@ -177,9 +187,9 @@ fn from_any_checkpoint_on_alerts_and_evidence_are_the_live_ones_byte_for_byte() 
     comes_out_again(&bundle, &bed, &live(&bundle, &bed, None));
 }
 
-#[test]
-fn the_fused_decision_comes_out_again_byte_for_byte_too() {
-    let (mut bundle, bed) = (Bundle::tiny(3), ward::bed("b01"));
+/// A bundle whose score is the shift of the mix alone.
+fn fused(limits: &[(f32, f32)]) -> Arc<Bundle> {
+    let mut bundle = Bundle::tiny(3);
     let part = |name: String| {
         let weight = if name == "shift_5s" { 1.0 } else { 0.0 };
         FusedPart { name, weight, usual: 0.0 }
@@ -190,14 +200,68 @@ fn the_fused_decision_comes_out_again_byte_for_byte_too() {
         training: "made up".into(),
         offset: -2.0,
         channels: channels(bundle.codebook.clusters).into_iter().map(|c| part(c.name)).collect(),
-        limits: vec![(8.0, -0.5), (1.0, 0.0), (0.25, 0.5)],
+        limits: limits.to_vec(),
+        calm: Some(-1.0),
     });
-    let bundle = Arc::new(bundle);
+    Arc::new(bundle)
+}
+
+#[test]
+fn the_fused_decision_comes_out_again_byte_for_byte_too() {
+    let (bundle, bed) = (fused(&[(8.0, -0.5), (1.0, 0.0), (0.25, 0.5)]), ward::bed("b01"));
     let live = live(&bundle, &bed, None);
     let said: Vec<&String> = live.alerts.iter().map(|a| &a.1).filter(|a| a.contains("WB-CHG")).collect();
     assert!(said.iter().any(|a| a.contains("\"parts\":[{\"group\":\"mix\"")), "{said:#?}");
     assert!(!live.alerts.iter().any(|a| a.1.contains("WB-UNC") || a.1.contains("WB-NEW")), "one alert a bed");
     comes_out_again(&bundle, &bed, &live);
+}
+
+#[test]
+fn what_stays_below_the_budget_is_listed_and_nobody_is_called() {
+    // The budget of one an hour begins far above what happens here, twice the budget below it.
+    let (bundle, bed) = (fused(&[(8.0, -0.5), (2.0, 0.0), (1.0, 9.0), (0.25, 10.0)]), ward::bed("b01"));
+    let live = live(&bundle, &bed, None);
+    assert_eq!(live.analysis, 0, "{:#?}", live.alerts);
+    assert!(live.held.iter().any(|h| h.1 == "below"), "nothing is listed: {:?}", live.held);
+    let mut replay =
+        Replay::new(live.setup.clone(), &bundle, open_engine(&bundle, "cpu").expect("the CPU"), &bed);
+    let again = live.hops.iter().flat_map(|hop| replay.hop(hop.clone()).held);
+    assert_eq!(again.map(|(a, why)| (a.key(), why)).collect::<Vec<_>>(), live.held);
+}
+
+#[test]
+fn a_fused_advisory_that_a_restart_left_open_goes_on_and_ends() {
+    let (bundle, bed) = (fused(&[(8.0, -0.5), (1.0, 0.0), (0.25, 0.5)]), ward::bed("b01"));
+    let before = live(&bundle, &bed, None);
+    assert!(before.saved.contains("\"fused\":{") && before.saved.len() < 40_000, "{}", before.saved.len());
+    let open = before.alerts.iter().map(|a| serde_json::from_str::<Alert>(&a.1).expect("an alert"));
+    let open = open.into_iter().find(|a| a.code == Code::Changed && a.phase == Phase::Start).expect("begun");
+    let setup = before.setup.clone();
+    let mut ward = Ward::new(setup, &bundle);
+    let now = |second: usize| Now { mono: MonoMs(second as u64 * 1_000), utc: UtcMs(second as i64 * 1_000) };
+    let saved = serde_json::from_str::<Option<Saved>>(&before.saved).expect("the same").expect("learnt");
+    assert!(ward.restore(&bed, saved, now(0)));
+    let left = Left {
+        bed: bed.clone(),
+        open: vec![open.clone()],
+        seen: Vec::new(),
+        let_out_s_ago: vec![30],
+        ended_s_ago: Vec::new(),
+        marks: Vec::new(),
+        trend: Vec::new(),
+    };
+    assert!(ward.reopen(&left, now(0)).is_empty(), "it is of this model");
+    let mut analyser = Analyser::new(bundle.clone(), open_engine(&bundle, "cpu").expect("the CPU"));
+    // The first forty seconds are beats of the shape that the bed was learnt with.
+    let (samples, mut said) = (signal(), Vec::new());
+    for second in 0..40 {
+        ward.hear(Heard::Frame(frame(&bed, &samples, second)), now(second));
+        let due = ward.take_due(now(second));
+        let findings = analyser.analyse(&due);
+        said.extend(ward.conclude(&findings, now(second)));
+    }
+    let ends = said.iter().filter(|a| a.id == open.id && a.phase == Phase::End).count();
+    assert_eq!(ends, 1, "{said:#?}");
 }
 
 #[test]
@@ -304,6 +368,44 @@ fn a_daemon_s_alerts_come_out_of_their_evidence_again_or_what_differs_is_said() 
     }
     let told = past.alert(&recorded.id, &bundle).expect("answers");
     assert!(told.iter().all(|v| matches!(v.outcome, Outcome::Differs(_))), "damage goes unseen: {told:?}");
+}
+
+#[test]
+fn a_rehearsal_on_the_archive_says_what_the_daemon_said() {
+    let bundle = Arc::new(Bundle::tiny(7));
+    let recorded = recorded(&bundle);
+    let archive = recorded.folder.path().join("journal.recorder");
+    let past = Past::at(recorded.settings.clone(), &archive);
+    let open = || -> Hops<'_> {
+        let told = |e: wardbeat::daemon::DaemonError| WorkshopError::Recording(e.to_string());
+        Box::new(past.hops(&ward::bed("b01")).map(move |hop| hop.map_err(told)))
+    };
+    let sources = [Source { bed: ward::bed("b01"), open: Box::new(open) }];
+    let bar = indicatif::ProgressBar::hidden();
+    let beds = rehearse::rehearse(&bundle, &recorded.settings, &sources, &bar).expect("rehearses");
+    assert_eq!((beds.len(), &beds[0].fault), (1, &None));
+    let rehearsed: Vec<(String, String)> = beds[0]
+        .moments
+        .iter()
+        .filter(|m| m.held.is_none())
+        .map(|m| (m.code.clone(), m.text.clone()))
+        .collect();
+    let db = rusqlite::Connection::open(recorded.folder.path().join("journal.sqlite")).expect("opens");
+    let sql = "SELECT code, body FROM alert WHERE phase = 'start' AND code <> 'WB-NODATA' ORDER BY seq";
+    let mut rows = db.prepare(sql).expect("reads");
+    let row = |row: &rusqlite::Row| {
+        let alert: Alert = serde_json::from_str(&row.get::<_, String>(1)?).expect("an alert");
+        Ok((row.get::<_, String>(0)?, alert.text))
+    };
+    let daemon: Vec<(String, String)> =
+        rows.query_map([], row).expect("reads").collect::<Result<_, _>>().expect("rows");
+    assert!(daemon.iter().any(|a| a.0 == "WB-SIG"), "{daemon:?}");
+    assert_eq!(rehearsed, daemon);
+    let day = beds[0].days.values().next().expect("a day");
+    assert_eq!(day.seconds as usize, signal().len() / RATE_HZ);
+    let strip = beds[0].moments[0].strip.as_deref().unwrap_or_default();
+    assert!(strip.contains("clusters") && strip.contains("<svg"), "no strip with clusters");
+    assert!(rehearse::page(&beds, "a test").contains(&beds[0].moments[0].at));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::progress::{Progress, bar};
 use super::{Failure, age, cross_validate, evaluate_live};
 use crate::model::{Bundle, arrays};
+use crate::workshop::bedside::sentences;
 use crate::workshop::dataset::PtbXl;
 use crate::workshop::evaluate::{Figures, Judged, card, evaluate, pieces};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ pub(super) struct Args {
     /// Writes the bundle's CARD.md anew, with these figures.
     #[arg(long, requires = "model")]
     card: bool,
+    /// Summary of `evaluate live` of the same bundle, for what the card says of alerts.
+    #[arg(long, default_value = "docs/reports/live/summary.json")]
+    live: PathBuf,
     /// The fold to judge; it and the one before it were kept from training.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
     fold: u8,
@@ -57,14 +61,21 @@ enum What {
     Live(evaluate_live::Args),
 }
 
-fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), Failure> {
+/// What the summary says of this bundle's alerts; `None` where it is not there or of another bundle.
+fn alerts(summary: &Path, bundle: &Bundle) -> Option<[String; 3]> {
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(summary).ok()?).ok()?;
+    (summary["model"] == bundle.id.as_str()).then(|| sentences(&summary)).flatten()
+}
+
+fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures, live: &Path) -> Result<(), Failure> {
     let names = ["manifest.json", "weights.safetensors", "codebook.safetensors"];
     let bytes = names.map(|name| arrays::read(&folder.join(name)));
     let mut files = Vec::new();
     for (name, bytes) in names.iter().zip(&bytes) {
         files.push((*name, bytes.as_ref().map_err(Clone::clone)?.as_slice()));
     }
-    arrays::write(&folder.join("CARD.md"), card(bundle, figures, &files).as_bytes())?;
+    let told = alerts(live, bundle);
+    arrays::write(&folder.join("CARD.md"), card(bundle, figures, &files, told.as_ref()).as_bytes())?;
     Ok(())
 }
 
@@ -115,7 +126,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         arrays::write(path, serde_json::to_string_pretty(&figures)?.as_bytes())?;
     }
     if let (true, Some(folder)) = (args.card, &args.model) {
-        write_card(folder, &bundle, &figures)?;
+        write_card(folder, &bundle, &figures, &args.live)?;
     }
     Ok(())
 }

@@ -78,8 +78,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn strips(args: &Args, bundle: &Bundle, scenes: &[Scene], bench: &Bench) -> Result<(), Failure> {
-    let leaves = bedside::leaves(bundle, scenes)?;
+fn strips(args: &Args, bundle: &Arc<Bundle>, scenes: &[Scene], bench: &Bench) -> Result<(), Failure> {
+    let leaves = bedside::leaves(bundle, scenes, bench)?;
     let folder = args.out.join("strips");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     for leaf in &leaves {
@@ -111,7 +111,7 @@ fn told(bench: &Bench) {
             at.collect::<Vec<_>>().join("  ")
         );
     }
-    if let Some(gain) = bench.gain_at_1 {
+    if let Some(gain) = bench.gain_at_1.map(|g| g.share) {
         println!("clusters add at 1 an hour: {:+.2} ({:+.2} to {:+.2})", gain.value, gain.low, gain.high);
     }
     for (name, h) in [("fused", &bench.fused), ("fused without clusters", &bench.control)] {
@@ -129,6 +129,16 @@ fn told(bench: &Bench) {
             onsets.collect::<Vec<_>>().join(", "),
             h.noise[0]
         );
+    }
+    for line in bedside::gate_told(&bench.gate) {
+        println!("{line}");
+    }
+    println!(
+        "alerts an hour on long recordings [deviation over beds], by budget: population's limit, own tail, both ways"
+    );
+    for b in &bench.budgets {
+        let cells = [&b.population, &b.own, &b.both_ways].map(|s| format!("{:.2} [{:.1}]", s.per_hour, s.sd));
+        println!("{:>4}: {}", b.per_hour, cells.join("  "));
     }
     println!("challenge 2015 score {:.1}", bench.challenge.score);
 }

@@ -9,6 +9,7 @@ mod age;
 mod alerts;
 mod audit;
 mod audit_log;
+mod calibrate;
 mod check;
 mod completions;
 mod cross_validate;
@@ -27,6 +28,7 @@ mod plugin;
 mod progress;
 mod prove;
 mod recordings;
+mod rehearse;
 mod replay;
 mod run;
 mod screen;
@@ -103,6 +105,10 @@ enum Command {
     Replay(replay::Args),
     /// Lists what the recorder holds, or exports it as WFDB.
     Recordings(recordings::Args),
+    /// Shows what last week's recordings would have raised under a config, with strips.
+    Rehearse(rehearse::Args),
+    /// Shows how many alerts a bed-day each setting raises on recordings, and names the one for a budget.
+    Calibrate(calibrate::Args),
     /// Listens to a broker and prints the config for what is spoken there.
     Sniff(sniff::Args),
     /// Runs the conformance kit against a plugin of yours.
@@ -160,6 +166,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Recordings(args) => recordings::run(&args),
+        Command::Rehearse(args) => rehearse::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Sniff(args) => sniff::run(&args),
         Command::Plugin(args) => plugin::run(&args),
         Command::Completions(args) => {

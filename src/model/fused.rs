@@ -34,6 +34,9 @@ pub struct FusedFacts {
     pub channels: Vec<FusedPart>,
     /// Alerts per bed-hour on those recordings, and the score from which on they are raised; the rates fall.
     pub limits: Vec<(f32, f32)>,
+    /// The upper quartile of the highest score of each calm minute there: what a bed's own is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calm: Option<f32>,
 }
 
 impl FusedFacts {
@@ -49,7 +52,7 @@ impl FusedFacts {
         }
         let numbers = facts.channels.iter().flat_map(|c| [c.weight, c.usual]);
         let limits = facts.limits.iter().flat_map(|l| [l.0, l.1]);
-        if !numbers.chain(limits).chain([facts.offset]).all(f32::is_finite) {
+        if !numbers.chain(limits).chain([facts.offset]).chain(facts.calm).all(f32::is_finite) {
             return Err(fault("a number is not finite".into()));
         }
         if facts.limits.is_empty() || !facts.limits.windows(2).all(|l| l[0].0 > l[1].0 && l[0].1 <= l[1].1) {
@@ -99,6 +102,7 @@ mod tests {
             offset: -2.0,
             channels,
             limits,
+            calm: Some(-1.5),
         }
     }
 

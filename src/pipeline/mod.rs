@@ -28,7 +28,8 @@ mod window;
 pub use analyse::Analyser;
 pub use beats::beats_of;
 pub use decide::{
-    Channel, Channels, Facts, Fused, Group, Left, Saved, Scored, channels, node_alert, test_alerts,
+    BLOCK_S, Channel, Channels, Facts, Fused, Group, Left, QUANTILE, Saved, Scored, Tail, channels,
+    node_alert, quantile, test_alerts,
 };
 pub use evidence::Evidence;
 pub use recording::{Recording, analyse_recording};

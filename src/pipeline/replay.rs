@@ -48,6 +48,8 @@ pub struct Replayed {
     pub alerts: Vec<Alert>,
     /// Their evidence.
     pub evidence: Vec<Evidence>,
+    /// What was held back, and by what (`cap`, `pause`, `lesser`, `below`).
+    pub held: Vec<(Alert, &'static str)>,
 }
 
 /// The checkpoint of a bed before its next hop, as bytes; `None` for a bed that is not known.
@@ -117,8 +119,14 @@ impl Replay {
 
     /// The next hop. Hops must come in order.
     pub fn hop(&mut self, due: Due) -> Replayed {
-        self.state.keeper.hop(&due);
-        let finding = self.analyser.analyse(&[due]).remove(0);
+        let due = [due];
+        let finding = self.analyser.analyse(&due).remove(0);
+        self.conclude(&due[0], finding)
+    }
+
+    /// The next hop, whose finding is there already: several settings can be tried on one analysis.
+    pub fn conclude(&mut self, due: &Due, finding: Finding) -> Replayed {
+        self.state.keeper.hop(due);
         let context = Context {
             analysis: self.setup.analysis_of(&self.bed),
             model_id: &self.model_id,
@@ -129,7 +137,14 @@ impl Replay {
         let mut alerts = Vec::new();
         self.state.decider.finding(&finding, &context, &mut alerts);
         let evidence = seal(&self.state.keeper, &self.state.decider, &mut alerts, &finding, &context);
-        Replayed { finding, alerts, evidence }
+        let held = self.state.decider.take_held().into_iter().map(|(alert, why)| (alert, why.word()));
+        Replayed { finding, alerts, evidence, held: held.collect() }
+    }
+
+    /// Whether enough is known of the bed, with the leads in use, for a verdict.
+    #[must_use]
+    pub fn learnt(&self) -> bool {
+        self.state.decider.learnt()
     }
 }
 

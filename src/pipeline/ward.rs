@@ -284,7 +284,7 @@ impl Ward {
         known.unwrap_or_else(|| Ruling::refused(Status::Unknown, "no such bed on this node"))
     }
 
-    /// Alerts that were held back since the last call, and by what (`cap`, `pause`, `lesser`).
+    /// Alerts that were held back since the last call, and by what (`cap`, `pause`, `lesser`, `below`).
     pub fn take_held(&mut self) -> Vec<(Alert, &'static str)> {
         let held = self.beds.values_mut().flat_map(Bed::take_held);
         held.map(|(alert, why)| (alert, why.word())).collect()

@@ -314,7 +314,7 @@ pub struct AlertView {
     pub shifts: Vec<ClusterShift>,
     /// The trace around the moment it rose, frozen.
     pub strip: Vec<Column>,
-    /// Held back from nurse call (cap, pause, a greater alert of the bed): the silent review list.
+    /// Held back from nurse call (cap, pause, a greater alert of the bed, below the budget): the silent review list.
     pub silent: bool,
     /// Its condition is over; it stays until somebody has seen it.
     #[serde(default)]

@@ -5,7 +5,7 @@ use super::dataset::DatasetError;
 use crate::model::{Bundle, STEP_SAMPLES, open_engine};
 use crate::pipeline::{Analyser, Recording, analyse_recording};
 use crate::strip::{self, ClassEvidence, LeadTrace, LegendEntry, StepMark, StripPicture};
-use contract::{Alert, BedId, Finding, LeadId, Reading};
+use contract::{Alert, BedId, Finding, LeadId, Ratio, Reading};
 use recordings::Record;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +69,25 @@ impl Format {
     }
 }
 
+/// A picture with fewer samples a second: small enough to keep hundreds of strips. Of each piece the sample farthest from
+/// its first is kept, so that no narrow wave is lost.
+#[must_use]
+pub fn thinned(mut picture: StripPicture, rate_hz: f32) -> StripPicture {
+    let step = (picture.rate_hz / rate_hz).max(1.0);
+    for lead in &mut picture.leads {
+        let mv = &lead.samples_mv;
+        let at = |i: usize| (i as f32 * step) as usize;
+        let piece = |i: usize| {
+            let piece = mv.get(at(i)..at(i + 1).min(mv.len())).filter(|p| !p.is_empty())?;
+            let far = |far: f32, v: f32| if (v - piece[0]).abs() > (far - piece[0]).abs() { v } else { far };
+            Some(piece.iter().copied().fold(piece[0], far))
+        };
+        lead.samples_mv = (0..).map_while(piece).collect();
+    }
+    picture.rate_hz /= step;
+    picture
+}
+
 impl Explained {
     /// The drawing as a file's bytes.
     ///
@@ -121,6 +140,58 @@ fn evidence(bundle: &Bundle, readings: &[&Reading]) -> Vec<ClassEvidence> {
     bundle.manifest.classes.iter().enumerate().map(class).collect()
 }
 
+/// Signal to be drawn with what was read of it.
+pub struct Stretch {
+    /// Leads.
+    pub leads: Vec<LeadId>,
+    /// Rate of the samples.
+    pub rate: Ratio,
+    /// Index of the first sample, as the findings count.
+    pub from_n: u64,
+    /// Millivolts, a row a lead.
+    pub samples_mv: Vec<Vec<f32>>,
+}
+
+/// A stretch with the readings that cover it, in order: clusters, entropy, novelty and classes along the trace. Whoever
+/// draws for a bedside takes the classes out (`evidence`).
+#[must_use]
+pub fn picture(bundle: &Bundle, stretch: &Stretch, findings: &[Finding]) -> StripPicture {
+    let rate = stretch.rate.as_f64();
+    let from = stretch.from_n as f64;
+    let to = from + stretch.samples_mv.iter().map(Vec::len).min().unwrap_or(0) as f64;
+    let per_step = STEP_SAMPLES as f64 * rate / 100.0;
+    let inside = |r: &&Reading| {
+        let centre = r.first_step_n + r.steps as f64 * per_step;
+        centre > from && r.first_step_n < to
+    };
+    let readings = findings.iter().filter_map(|f| f.reading.as_ref().ok()).filter(inside);
+    let readings: Vec<&Reading> = readings.collect();
+    let all = marks(bundle, &readings);
+    let first_n = readings.first().map_or(from, |r| r.first_step_n);
+    let skip = (((from - first_n) / per_step).ceil().max(0.0)) as usize;
+    let keep = ((to - first_n) / per_step).ceil().max(0.0) as usize;
+    let steps: Vec<StepMark> = all.into_iter().take(keep).skip(skip).collect();
+    let mut classes = evidence(bundle, &readings);
+    for class in &mut classes {
+        class.per_step = class.per_step.drain(..).take(keep).skip(skip).collect();
+    }
+    let lead = |(lead, mv): (&LeadId, &Vec<f32>)| LeadTrace { lead: *lead, samples_mv: mv.clone() };
+    let first_step_n = first_n + skip as f64 * per_step;
+    StripPicture {
+        rate_hz: rate as f32,
+        leads: stretch.leads.iter().zip(&stretch.samples_mv).map(lead).collect(),
+        legend: legend(bundle, &steps),
+        steps,
+        step_s: STEP_S,
+        // A step reaches half its length to both sides of its centre.
+        first_step_s: ((first_step_n - from) / rate) as f32 - STEP_S / 2.0,
+        novelty_threshold: Some(1.0),
+        evidence: classes,
+        note: Alert::LIMITS.into(),
+        ..StripPicture::default()
+    }
+}
+
 /// Explains `seconds` of a recording from `from_s` on. The whole recording goes through the pipeline, so a stretch is
 /// read as it was live.
 ///
@@ -142,41 +213,16 @@ pub fn explain(
     }
     let mut analyser = Analyser::new(bundle.clone(), open_engine(bundle, "cpu")?);
     let findings = analyse_recording(&mut analyser, recording, true);
-    let per_step = STEP_SAMPLES as f64 * rate / 100.0;
-    let inside = |f: &&Finding| {
-        f.reading.as_ref().is_ok_and(|r| {
-            let centre = r.first_step_n + r.steps as f64 * per_step;
-            centre > from as f64 && r.first_step_n < to as f64
-        })
+    let stretch = Stretch {
+        leads: recording.leads.clone(),
+        rate: recording.rate,
+        from_n: from as u64,
+        samples_mv: recording.samples_mv.iter().map(|mv| mv[from..to].to_vec()).collect(),
     };
-    let readings: Vec<&Reading> =
-        findings.iter().filter(inside).filter_map(|f| f.reading.as_ref().ok()).collect();
-    let all = marks(bundle, &readings);
-    let first_n = readings.first().map_or(from as f64, |r| r.first_step_n);
-    let skip = (((from as f64 - first_n) / per_step).ceil().max(0.0)) as usize;
-    let keep = ((to as f64 - first_n) / per_step).ceil().max(0.0) as usize;
-    let steps: Vec<StepMark> = all.into_iter().take(keep).skip(skip).collect();
-    let mut classes = evidence(bundle, &readings);
-    for class in &mut classes {
-        class.per_step = class.per_step.drain(..).take(keep).skip(skip).collect();
-    }
-    let lead =
-        |(lead, mv): (&LeadId, &Vec<f32>)| LeadTrace { lead: *lead, samples_mv: mv[from..to].to_vec() };
-    let first_step_n = first_n + skip as f64 * per_step;
-    let picture = StripPicture {
-        title,
-        start: format!("{from_s:.1} s"),
-        rate_hz: rate as f32,
-        leads: recording.leads.iter().zip(&recording.samples_mv).map(lead).collect(),
-        legend: legend(bundle, &steps),
-        steps,
-        step_s: STEP_S,
-        // A step reaches half its length to both sides of its centre.
-        first_step_s: ((first_step_n - from as f64) / rate) as f32 - STEP_S / 2.0,
-        entropy_band: None,
-        novelty_threshold: Some(1.0),
-        evidence: classes,
-        note: Alert::LIMITS.into(),
-    };
-    Ok(Explained { reading: readings.last().map(|r| (*r).clone()), picture })
+    let picture =
+        StripPicture { title, start: format!("{from_s:.1} s"), ..picture(bundle, &stretch, &findings) };
+    let reaches = |r: &Reading| r.first_step_n + r.steps as f64 * STEP_SAMPLES as f64 * rate / 100.0;
+    let covers = |r: &&Reading| reaches(r) > from as f64 && r.first_step_n < to as f64;
+    let reading = findings.iter().rev().filter_map(|f| f.reading.as_ref().ok()).find(covers).cloned();
+    Ok(Explained { picture, reading })
 }

@@ -3,7 +3,8 @@
 //! What it does: reads labelled recordings, trains the network, fits clusters, names and judges them, and writes
 //! bundles and reports. Signals go through the very pipeline that runs live.
 //! What it never does: sockets, clocks, anything a running ward needs.
-//! Door: [`bedside`], [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`]; called by `cli` only.
+//! Door: [`bedside`], [`dataset`], [`train`], [`fit_clusters`], [`evaluate`](mod@evaluate), [`folds`], [`prove`], [`rehearse`];
+//! called by `cli` only.
 
 pub mod audit;
 mod baselines;
@@ -24,6 +25,7 @@ mod optimise;
 mod partitions;
 pub mod prove;
 mod reading;
+pub mod rehearse;
 pub mod report;
 pub mod train;
 mod validate;
@@ -79,6 +81,9 @@ pub enum WorkshopError {
         /// There.
         length_s: f32,
     },
+    /// A recording that is not there or cannot be read.
+    #[error("{0}")]
+    Recording(String),
     /// A plot.
     #[error("plot: {0}")]
     Plot(String),

@@ -110,7 +110,7 @@ pub enum Order {
         /// The minute.
         point: TrendPoint,
     },
-    /// An alert that was held back: by what (`cap`, `pause`, `lesser`) and when.
+    /// An alert that was held back: by what (`cap`, `pause`, `lesser`, `below`) and when.
     Held(Box<Alert>, &'static str, UtcMs),
     /// A signed command is about to be obeyed: neither its id nor its counter will be taken again.
     Command {

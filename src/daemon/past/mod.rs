@@ -43,6 +43,21 @@ impl Past {
         Self { settings, tapes }
     }
 
+    /// The same with recordings that lie elsewhere, such as a copy of a node's archive.
+    #[must_use]
+    pub fn at(settings: Settings, folder: &Path) -> Self {
+        Self { settings, tapes: Tapes::new(folder.into()) }
+    }
+
+    /// Every hop of a bed's recording, oldest first, a file at a time.
+    pub fn hops<'a>(&'a self, bed: &BedId) -> impl Iterator<Item = Result<Due, DaemonError>> + use<'a> {
+        let file = |path: std::path::PathBuf| match hops_of(&path) {
+            Ok(hops) => hops.into_iter().map(Ok).collect(),
+            Err(e) => vec![Err(e)],
+        };
+        self.tapes.files(bed).into_iter().flat_map(file)
+    }
+
     /// What the recorder holds, by bed.
     #[must_use]
     pub fn beds(&self) -> Vec<Held> {

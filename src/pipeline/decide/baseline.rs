@@ -2,6 +2,7 @@
 //! not be compared. Belongs to the bed: gaps, pauses and open advisories freeze it, nothing drops it but another patient.
 
 use super::channels::{Usual, Window};
+use super::fused::Learnt as Fused;
 use super::windows::Windows;
 use crate::config::Analysis;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub struct Saved {
     /// The patient's token, where the gateway gives one.
     pub patient: Option<String>,
     sets: BTreeMap<u16, SavedSet>,
+    /// What the fused score has learnt, where it decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fused: Option<Fused>,
 }
 
 /// A bed's baseline.
@@ -132,14 +136,14 @@ impl Baseline {
         self.previous.take().map(|sets| self.sets = sets).is_some()
     }
 
-    /// For saving; `None` while there is nothing to save.
-    pub fn saved(&self, model: &str, config: &str) -> Option<Saved> {
+    /// For saving, with what the fused score has learnt; `None` while there is nothing to save.
+    pub fn saved(&self, model: &str, config: &str, fused: Option<Fused>) -> Option<Saved> {
         if self.sets.is_empty() && self.patient.is_none() {
             return None;
         }
         let kept = |set: &Learnt| SavedSet { seconds: set.seconds, windows: set.windows.all() };
         let sets = self.sets.iter().map(|(mask, set)| (*mask, kept(set))).collect();
-        Some(Saved { model: model.into(), config: config.into(), patient: self.patient.clone(), sets })
+        Some(Saved { model: model.into(), config: config.into(), patient: self.patient.clone(), sets, fused })
     }
 
     /// From saved; returns whether it was taken (it is not, if another patient is known to lie there).
@@ -212,7 +216,7 @@ mod tests {
             let analysis = Analysis { learn_s, ..Analysis::default() };
             // The last renewal falls on the last second that was learnt.
             let baseline = learnt(1_800, &analysis);
-            let saved = baseline.saved("m", "c").expect("some");
+            let saved = baseline.saved("m", "c", None).expect("some");
             assert_eq!(saved.sets[&2].windows.len(), windows, "overlapping ones are not all kept");
             let json = serde_json::to_string(&saved).expect("plain");
             let mut restored = Baseline::default();

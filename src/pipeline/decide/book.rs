@@ -1,8 +1,9 @@
 //! A bed's alerts: the open one of each code, and those that ended a while ago. The lower half of the drawing in
 //! `condition`: what becomes of a condition once it holds.
 //!
-//! An alert is either said or held back: by a pause, by a greater alert of the same bed, or by the cap. What is held
-//! back stays on the screen and is written down; it is said once the reason is gone, but for the cap, which is final.
+//! An alert is either said or held back: by a pause, by a greater alert of the same bed, by the cap, or because it is
+//! below the site's budget. What is held back stays on the screen and is written down; it is said once the reason is gone,
+//! but for the last two, which are final.
 
 use super::alert::{self, Context, Draft};
 use super::words;
@@ -26,6 +27,8 @@ pub(in crate::pipeline) enum Held {
     Pause,
     /// A greater alert of the same bed is open.
     Lesser,
+    /// Below the line that the site's budget draws.
+    Below,
 }
 
 impl Held {
@@ -34,6 +37,7 @@ impl Held {
             Self::Cap => "cap",
             Self::Pause => "pause",
             Self::Lesser => "lesser",
+            Self::Below => "below",
         }
     }
 }
@@ -54,6 +58,19 @@ struct Entry {
 }
 
 impl Entry {
+    fn new(alert: Alert, held: Option<Held>, evidence: String) -> Self {
+        Self {
+            alert,
+            held,
+            unsaid: false,
+            latched: false,
+            seen: None,
+            ended: None,
+            evidence,
+            strip: Vec::new(),
+        }
+    }
+
     /// The alert as it goes out only now; whoever says it gives it its evidence.
     fn said(&mut self, decided: UtcMs) -> Alert {
         self.alert.decided = decided;
@@ -108,18 +125,20 @@ impl Book {
             None => out.push(alert.clone()),
             Some(why) => self.held_back.push((alert.clone(), why)),
         }
-        let entry = Entry {
-            alert,
-            held,
-            unsaid: false,
-            latched: false,
-            seen: None,
-            ended: None,
-            evidence,
-            strip: Vec::new(),
-        };
-        self.open.insert(code, entry);
+        self.open.insert(code, Entry::new(alert, held, evidence));
         u64::from(held == Some(Held::Cap))
+    }
+
+    /// Lists what is below the site's budget; nobody is called. Returns whether it is listed: an alert of the same code
+    /// that waits to be seen goes first.
+    pub fn review(&mut self, context: &Context, draft: Draft, evidence: String) -> bool {
+        if self.open.contains_key(&draft.code) {
+            return false;
+        }
+        let (code, alert) = (draft.code, alert::start(context, draft));
+        self.held_back.push((alert.clone(), Held::Below));
+        self.open.insert(code, Entry::new(alert, Some(Held::Below), evidence));
+        true
     }
 
     /// Why this alert must not be said now. Letting an advisory out uses up one of the cap.
@@ -201,22 +220,16 @@ impl Book {
         self.ended.retain(|e| e.ended.is_none_or(|at| at.after(DAY_S as i64 * 1_000) > decided));
         self.ended.push_back(entry);
         if self.ended.len() > ENDED_MAX {
-            self.ended.pop_front();
+            // What nobody was called for goes first.
+            let listed = self.ended.iter().position(|e| e.held == Some(Held::Below));
+            self.ended.remove(listed.unwrap_or(0));
         }
     }
 
     /// Takes up an alert that an earlier run left open, and who had seen it.
     pub fn reopen(&mut self, alert: Alert, seen: Option<(String, UtcMs)>) {
-        let entry = Entry {
-            held: None,
-            unsaid: false,
-            latched: alert.text == words::latched(alert.code),
-            seen,
-            ended: None,
-            evidence: String::new(),
-            strip: Vec::new(),
-            alert,
-        };
+        let latched = alert.text == words::latched(alert.code);
+        let entry = Entry { latched, seen, ..Entry::new(alert, None, String::new()) };
         self.open.insert(entry.alert.code, entry);
     }
 

@@ -33,15 +33,21 @@ impl Decider {
         for &(code, s) in &left.ended_s_ago {
             if let Some(condition) = self.conditions.get_mut(&code) {
                 condition.rest(second, s, context.analysis);
+                self.fusing.rest(second, s, context.analysis);
             }
         }
+        let mut taken_up = false;
         let mut ends = Vec::new();
         for open in &left.open {
             self.at = self.at.max(open.decided);
-            if open.class == AlertClass::Analysis && open.model != context.model_id {
+            let analysis = open.class == AlertClass::Analysis;
+            // The fused score knows one advisory a bed.
+            let one_too_many = taken_up && context.fuses().is_some();
+            if analysis && (open.model != context.model_id || one_too_many) {
                 ends.push(alert::left(open, now));
                 continue;
             }
+            taken_up |= analysis;
             let seen = left.seen.iter().find(|s| s.0 == open.id);
             // What is said next has evidence of its own, or none.
             let taken = Alert { evidence: String::new(), ..open.clone() };
@@ -49,10 +55,14 @@ impl Decider {
             if open.code == Code::Signal {
                 self.watch.reopen(&open.why.leads);
             }
-            if let Some(condition) =
-                self.conditions.get_mut(&open.code).filter(|_| self.book.is_open(open.code))
-            {
-                condition.reopen(second, open.level.max(Level::Advisory));
+            let level = open.level.max(Level::Advisory);
+            if !self.book.is_open(open.code) {
+                continue;
+            }
+            if analysis && context.fuses().is_some() {
+                self.fusing.reopen(open.code, second, level);
+            } else if let Some(condition) = self.conditions.get_mut(&open.code) {
+                condition.reopen(second, level);
             }
         }
         ends

@@ -5,6 +5,7 @@
 //! What it never does: name a diagnosis, say more than `words` says, raise a level because nobody looked.
 //! Door: `Decider`, one a bed. Who calls it: `bed`.
 
+mod advise;
 mod alert;
 mod baseline;
 mod book;
@@ -22,7 +23,9 @@ pub(super) use alert::{Context, Moment};
 pub use alert::{node_alert, test_alerts};
 pub use baseline::Saved;
 pub(super) use book::Held;
-pub use fused::{Channel, Channels, Facts, Fused, Group, Scored, channels};
+pub use fused::{
+    BLOCK_S, Channel, Channels, Facts, Fused, Group, QUANTILE, Scored, Tail, channels, quantile,
+};
 pub use left::Left;
 
 use crate::config::Analysis;
@@ -31,14 +34,14 @@ use alert::Draft;
 use baseline::Baseline;
 use book::{Book, DAY_S};
 use channels::{Evidence, Usual, Window};
-use condition::{Condition, Turn, Verdict};
+use condition::Condition;
 use contract::{
     Alert, AlertId, BedId, ClusterShift, Code, Finding, LeadId, Level, NotRead, Reading, Ruling, Signal,
     UtcMs, Why,
 };
-use fuse::Fusing;
+use fuse::{Fusing, Judged};
 use serde::{Deserialize, Serialize};
-use shown::{largest, shifts, shown, thousandths};
+use shown::{largest, shifts, thousandths};
 use signal::SignalWatch;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -136,7 +139,8 @@ impl Decider {
         if context.fuses().is_some() {
             let (Some(scored), Ok(reading)) = (scored, &finding.reading) else { return 0 };
             let Some(usual) = self.baseline.usual(reading.lead_mask).cloned() else { return 0 };
-            return self.advise_fused(finding, reading, &scored, &usual, context, out);
+            let judged = Judged { finding, reading, scored: &scored, usual: &usual };
+            return self.advise_fused(judged, context, out);
         }
         let Some((reading, usual)) = compared else { return 0 };
         self.advise(finding, reading, &usual, context, out)
@@ -198,51 +202,6 @@ impl Decider {
         }
     }
 
-    fn advise(
-        &mut self,
-        finding: &Finding,
-        reading: &Reading,
-        usual: &Usual,
-        context: &Context,
-        out: &mut Vec<Alert>,
-    ) -> u64 {
-        let e = self.evidence;
-        let at = Moment::of(finding, reading);
-        let mut silent = 0;
-        for code in ADVISORIES {
-            let own = match code {
-                Code::Uncertain => e.e,
-                Code::New => e.n,
-                _ => e.j.max(e.c),
-            };
-            let verdict = Verdict { second: self.second, score: own.min(e.score()), at };
-            let Some(condition) = self.conditions.get_mut(&code) else { continue };
-            let Some(turn) = condition.turn(verdict, context.analysis) else { continue };
-            let level = condition.level().unwrap_or(Level::Advisory);
-            let k_of_n = condition.k_of_n(context.analysis);
-            let why = self.why(code, Some(k_of_n), finding, reading, usual, context);
-            let shown = shown(code, reading, usual, &e, context.analysis);
-            match turn {
-                Turn::Start(onset) => {
-                    let bed = self.bed.clone();
-                    let draft = Draft {
-                        bed: bed.as_str(),
-                        mode: finding.mode,
-                        code,
-                        level,
-                        onset,
-                        decided: finding.end,
-                        why,
-                    };
-                    silent += self.book.start(context, draft, self.second, shown, out);
-                }
-                Turn::Rise => self.book.update(context, code, level, finding.end, (why, shown), out),
-                Turn::End => self.book.end(context, code, finding.end, out),
-            }
-        }
-        silent
-    }
-
     fn signal(&mut self, finding: &Finding, context: &Context, out: &mut Vec<Alert>) {
         let bad = self.watch.out();
         let at = Moment { epoch: finding.epoch, n: finding.from_n, at: finding.end };
@@ -287,17 +246,23 @@ impl Decider {
             condition.reset();
             self.book.close(context, *code, self.at, out);
         }
-        self.fusing = Fusing::default();
+        self.fusing.reset();
     }
 
     /// Tells who lies in the bed, by an opaque token.
     pub fn patient(&mut self, token: &str) {
-        self.gone |= self.baseline.patient(token);
+        if self.baseline.patient(token) {
+            self.fusing.relearn();
+            self.gone = true;
+        }
     }
 
     /// Begins learning anew, or takes the last time back; open advisories about the old baseline end.
     pub fn relearn(&mut self, undo: bool) -> bool {
         let done = if undo { self.baseline.undo() } else { self.baseline.relearn() };
+        if done {
+            if undo { self.fusing.undo() } else { self.fusing.relearn() }
+        }
         self.gone |= done;
         done
     }
@@ -384,10 +349,16 @@ impl Decider {
     }
 
     pub fn saved(&self, context: &Context) -> Option<Saved> {
-        self.baseline.saved(context.model_id, context.config_id)
+        let fused = context.fuses().and_then(|_| self.fusing.saved());
+        self.baseline.saved(context.model_id, context.config_id, fused)
     }
 
     pub fn restore(&mut self, saved: Saved, analysis: &Analysis) -> bool {
-        self.baseline.restore(saved, analysis)
+        let fused = saved.fused.clone();
+        let taken = self.baseline.restore(saved, analysis);
+        if taken {
+            self.fusing.restore(fused);
+        }
+        taken
     }
 }

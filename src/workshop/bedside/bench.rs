@@ -1,15 +1,16 @@
 //! The whole bench: rows and controls on the intensive-care recordings, then the long ones under the final score.
 
+use super::budget::{Budget, budgets, calm};
 use super::challenge::{Challenge, challenge};
 use super::fit::{Fit, cross_validated, fit};
+use super::gate::{Gate, Pair, gate};
 use super::holter::{Holter, holter};
-use super::operate::{RATES, hours, limit};
+use super::operate::{RATES, Sensitivity, hours, limit, raised};
 use super::rows::{Figures, gain_at, rows};
 use super::scene::{CLUSTERS, Scene, of};
 use super::{Set, Track};
 use crate::model::{Bundle, FUSED_FORM, FusedFacts, FusedPart};
 use crate::pipeline::{Channel, channels};
-use crate::workshop::evaluate::Interval;
 
 /// Alerts per bed-hour at which the long recordings are judged.
 pub const SHIPPED: f64 = 1.0;
@@ -28,28 +29,62 @@ pub struct Bench {
     /// All rows.
     pub rows: Vec<Figures>,
     /// What the clusters add to the fusion at one alert per bed-hour.
-    pub gain_at_1: Option<Interval>,
+    pub gain_at_1: Option<Sensitivity>,
     /// The final score on the long recordings.
     pub fused: Holter,
     /// The same fusion without clusters there.
     pub control: Holter,
+    /// What the signal gate removes and hides.
+    pub gate: Gate,
+    /// What each budget raises on the long recordings, with the beds' own tails and without.
+    pub budgets: Vec<Budget>,
     /// Are the monitor's alarms true?
     pub challenge: Challenge,
+    /// The score fitted on all, for the strips.
+    pub last: Final,
 }
 
-/// The score fitted on all, and every recording under one that did not see its patient: limits come from these.
-fn final_fit(scenes: &[&Scene], columns: &[usize]) -> (Fit, Vec<Track>) {
-    let unseen = cross_validated(scenes, columns);
-    let tracks = scenes.iter().zip(&unseen).map(|(s, fit)| s.track(|v| fit.score(v))).collect();
-    (fit(scenes, columns), tracks)
+/// The score fitted on all.
+#[derive(Default)]
+pub struct Final {
+    /// The score.
+    pub fit: Fit,
+    /// For every recording the score that did not see its patient: limits come from these.
+    pub unseen: Vec<Fit>,
+    /// Every recording under that score.
+    pub tracks: Vec<Track>,
 }
 
-fn limit_at(tracks: &[Track], rate: f64) -> f32 {
-    limit(&tracks.iter().collect::<Vec<_>>(), rate)
+impl Final {
+    /// Of the intensive-care recordings, over some of the channels.
+    #[must_use]
+    pub fn new(scenes: &[&Scene], columns: &[usize]) -> Self {
+        let unseen = cross_validated(scenes, columns);
+        let tracks = scenes.iter().zip(&unseen).map(|(s, fit)| s.track(|v| fit.score(v))).collect();
+        Self { fit: fit(scenes, columns), unseen, tracks }
+    }
+
+    /// The limit at so many alerts per bed-hour.
+    #[must_use]
+    pub fn limit(&self, rate: f64) -> f32 {
+        limit(&self.tracks.iter().collect::<Vec<_>>(), rate)
+    }
+
+    /// Each recording with the gate and without, by limits of patients other than its own.
+    fn pairs(&self, scenes: &[&Scene]) -> Vec<Pair> {
+        let limits = raised(&self.tracks, SHIPPED).into_iter().map(|r| r.1);
+        let all = scenes.iter().zip(&self.unseen).zip(self.tracks.iter().zip(limits));
+        all.map(|((scene, fit), (track, limit))| Pair {
+            ungated: scene.ungated(&|v| fit.score(v)),
+            track: track.clone(),
+            limit,
+        })
+        .collect()
+    }
 }
 
 /// Columns of all channels, and of those that use no cluster.
-fn columns(channels: &[Channel]) -> [Vec<usize>; 2] {
+pub fn columns(channels: &[Channel]) -> [Vec<usize>; 2] {
     let all: Vec<usize> = (0..channels.len()).collect();
     let without = all.iter().copied().filter(|c| !CLUSTERS.contains(&channels[*c].group)).collect();
     [all, without]
@@ -64,13 +99,13 @@ pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
     let [fused, control] = ["fused", "fused without clusters"].map(|n| made.iter().find(|r| r.name == n));
     let gain_at_1 = fused.zip(control).and_then(|(a, b)| gain_at(a, b, 1.0));
     tell("long recordings");
-    let [all, without] = columns(&channels).map(|columns| {
-        let (fit, tracks) = final_fit(&alarms, &columns);
-        holter(scenes, &|v| fit.score(v), limit_at(&tracks, SHIPPED))
-    });
+    let [all, without] = columns(&channels).map(|columns| Final::new(&alarms, &columns));
+    let long = |of: &Final| holter(scenes, &|v| of.fit.score(v), of.limit(SHIPPED));
+    let score = |v: &[f32]| all.fit.score(v);
+    let limits: Vec<(f64, f32)> = RATES.iter().map(|r| (*r, all.limit(*r))).collect();
     let mute = |s: &&&Scene| s.values.iter().all(Option::is_none);
     let tracks: Vec<Track> = alarms.iter().map(|s| s.track(|_| 0.0)).collect();
-    tell("the monitor's alarms");
+    tell("the signal gate, budgets, and the monitor's alarms");
     Bench {
         model: bundle.id.clone(),
         recordings: alarms.len(),
@@ -81,9 +116,12 @@ pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
         ],
         rows: made.iter().map(super::rows::Row::figures).collect(),
         gain_at_1,
-        fused: all,
-        control: without,
+        fused: long(&all),
+        control: long(&without),
+        gate: gate(scenes, &all.pairs(&alarms), SHIPPED, &score, all.limit(SHIPPED)),
+        budgets: budgets(scenes, &score, &limits, calm(&all.tracks)),
         challenge: challenge(&alarms),
+        last: all,
     }
 }
 
@@ -93,7 +131,8 @@ pub fn fit_live(bundle: &Bundle, codebook: &str, scenes: &[Scene]) -> FusedFacts
     let channels = channels(bundle.codebook.clusters);
     let alarms: Vec<&Scene> = of(scenes, Set::Cinc2015).collect();
     let [all, _] = columns(&channels);
-    let (fit, tracks) = final_fit(&alarms, &all);
+    let last = Final::new(&alarms, &all);
+    let fit = &last.fit;
     let parts = channels.iter().zip(fit.weights.iter().zip(&fit.usual));
     let offset = fit.intercept + fit.weights.iter().zip(&fit.usual).map(|(w, u)| w * u).sum::<f64>();
     let part = |(c, (w, u)): (&Channel, (&f64, &f64))| FusedPart {
@@ -108,6 +147,7 @@ pub fn fit_live(bundle: &Bundle, codebook: &str, scenes: &[Scene]) -> FusedFacts
         training: format!("PhysioNet/CinC Challenge 2015, {} recordings, {truths} true alarms", alarms.len()),
         offset: offset as f32,
         channels: parts.map(part).collect(),
-        limits: RATES.iter().map(|r| (*r as f32, limit_at(&tracks, *r))).collect(),
+        limits: RATES.iter().map(|r| (*r as f32, last.limit(*r))).collect(),
+        calm: Some(calm(&last.tracks)),
     }
 }

@@ -2,15 +2,15 @@
 
 use super::operate::alerts;
 use super::scene::{Scene, of};
-use super::{Event, Kind, NONE, Set};
+use super::{Event, Kind, Set};
 use crate::workshop::evaluate::{Interval, bootstrap};
 use serde::Serialize;
 
 /// A long recording counts from here: five minutes to learn.
-const FROM_S: usize = 310;
+pub const FROM_S: usize = 310;
 /// An onset counts from here, and is told within so long.
 const ONSET_FROM_S: f64 = 365.0;
-const WITHIN_S: f64 = 60.0;
+pub const WITHIN_S: f64 = 60.0;
 /// A bed's past that is free of the same when the onset is a new one.
 const PAST_S: f64 = 600.0;
 
@@ -60,17 +60,13 @@ pub struct Holter {
     pub noise_without_verdict: f64,
 }
 
-fn scores(scene: &Scene, score: &dyn Fn(&[f32]) -> f32) -> Vec<f32> {
-    scene.values.iter().map(|v| v.as_ref().map_or(NONE, |v| score(v))).collect()
-}
-
 fn per_hour(scenes: &[&Scene], score: &dyn Fn(&[f32]) -> f32, limit: f32) -> PerHour {
     let counted: Vec<(usize, f64)> = scenes
         .iter()
         .map(|s| {
             let end = s.values.len();
             let hours = end.saturating_sub(FROM_S) as f64 / 3_600.0;
-            (alerts(&scores(s, score), limit, FROM_S.min(end)..end).len(), hours)
+            (alerts(&s.scores(score), limit, FROM_S.min(end)..end).len(), hours)
         })
         .collect();
     let patients: Vec<u32> = scenes.iter().map(|s| s.record.patient).collect();
@@ -88,7 +84,7 @@ fn per_hour(scenes: &[&Scene], score: &dyn Fn(&[f32]) -> f32, limit: f32) -> Per
 }
 
 /// Whether an episode of this kind is long enough to be one.
-fn counts(event: &Event) -> bool {
+pub fn counts(event: &Event) -> bool {
     let length_s = event.to_s - event.from_s;
     event.from_s >= ONSET_FROM_S && length_s >= if event.kind == Kind::Af { 20.0 } else { 3.0 }
 }
@@ -96,7 +92,7 @@ fn counts(event: &Event) -> bool {
 fn onsets(scenes: &[&Scene], score: &dyn Fn(&[f32]) -> f32, limit: f32) -> Vec<Onsets> {
     let mut all = [Kind::Af, Kind::Vt, Kind::Vf].map(|k| (k, Onsets { kind: k.name(), ..Onsets::default() }));
     for scene in scenes {
-        let raised = alerts(&scores(scene, score), limit, FROM_S..scene.values.len());
+        let raised = alerts(&scene.scores(score), limit, FROM_S..scene.values.len());
         for event in scene.record.events.iter().filter(|e| counts(e)) {
             let Some((_, found)) = all.iter_mut().find(|o| o.0 == event.kind) else { continue };
             let before = |e: &&Event| {
@@ -123,7 +119,7 @@ pub fn holter(scenes: &[Scene], score: &dyn Fn(&[f32]) -> f32, limit: f32) -> Ho
     let (mut noise, mut seconds, mut silent) = ([0, 0], 0, 0);
     for scene in of(scenes, Set::Nstdb) {
         let noisy = |t: usize| scene.record.events.iter().any(|e| (e.from_s..e.to_s).contains(&(t as f64)));
-        for t in alerts(&scores(scene, score), limit, FROM_S.min(scene.values.len())..scene.values.len()) {
+        for t in alerts(&scene.scores(score), limit, FROM_S.min(scene.values.len())..scene.values.len()) {
             noise[usize::from(!noisy(t))] += 1;
         }
         let inside = || (0..scene.values.len()).filter(|t| noisy(*t));

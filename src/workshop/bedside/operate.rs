@@ -15,7 +15,7 @@ use std::ops::Range;
 /// Alerts per bed-hour at which sensitivities are told.
 pub const RATES: [f64; 5] = [8.0, 4.0, 2.0, 1.0, 0.5];
 /// After an alert a bed is silent for so long, in seconds: its condition is open, then rests.
-const SILENT_S: usize = 60;
+pub const SILENT_S: usize = 60;
 /// Cuts of the patients into halves.
 const CUTS: u64 = 10;
 /// No verdict.

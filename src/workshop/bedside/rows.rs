@@ -5,7 +5,7 @@ use super::operate::{Operation, RATES, Sensitivity, gain, operate, sensitivity};
 use super::scene::{BEFORE_S, CLUSTERS, FROM_S, Scene};
 use super::{Kind, NONE, Track};
 use crate::pipeline::Channel;
-use crate::workshop::evaluate::{Interval, bootstrap};
+use crate::workshop::evaluate::bootstrap;
 use crate::workshop::metrics::auroc;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -119,9 +119,9 @@ impl Row {
 
 /// By how much one row tells more than another at a rate.
 #[must_use]
-pub fn gain_at(row: &Row, control: &Row, per_hour: f64) -> Option<Interval> {
+pub fn gain_at(row: &Row, control: &Row, per_hour: f64) -> Option<Sensitivity> {
     let (a, b) = (row.at(per_hour)?, control.at(per_hour)?);
-    Some(gain(&row.tracks, &a.told, &b.told).share)
+    Some(gain(&row.tracks, &a.told, &b.told))
 }
 
 /// Turns every recording's scores by a drawn number of seconds: what chance alone tells.

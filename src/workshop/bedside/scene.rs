@@ -19,6 +19,8 @@ pub struct Scene {
     pub record: Record,
     /// Values of all channels a second, where there is a verdict.
     pub values: Vec<Option<Vec<f32>>>,
+    /// Those of seconds that were read, but that the signal gate holds back.
+    pub hidden: Vec<Option<Vec<f32>>>,
 }
 
 /// Channels of all recordings.
@@ -26,8 +28,13 @@ pub struct Scene {
 pub fn scenes(records: &[Record], cached: Vec<Cached>) -> Vec<Scene> {
     let one = |(record, cached): (&Record, Cached)| {
         let mut channels = Channels::default();
-        let values = cached.facts.iter().map(|facts| channels.second(facts, false)).collect();
-        Scene { record: record.clone(), values }
+        let second = |facts| {
+            let values = channels.second(facts, false);
+            let hidden = if values.is_none() { channels.behind_the_gate() } else { None };
+            (values, hidden)
+        };
+        let (values, hidden) = cached.facts.iter().map(second).unzip();
+        Scene { record: record.clone(), values, hidden }
     };
     records.par_iter().zip(cached).map(one).collect()
 }
@@ -51,6 +58,19 @@ impl Scene {
         self.alarm_s().map_or(0..0, |at| FROM_S..at - BEFORE_S)
     }
 
+    /// The score of each second.
+    #[must_use]
+    pub fn scores(&self, score: &dyn Fn(&[f32]) -> f32) -> Vec<f32> {
+        self.values.iter().map(|v| v.as_ref().map_or(NONE, |v| score(v))).collect()
+    }
+
+    /// The same without the signal gate.
+    #[must_use]
+    pub fn ungated(&self, score: &dyn Fn(&[f32]) -> f32) -> Vec<f32> {
+        let second = self.values.iter().zip(&self.hidden);
+        second.map(|(v, hidden)| v.as_ref().or(hidden.as_ref()).map_or(NONE, |v| score(v))).collect()
+    }
+
     /// The recording under a score of its channels.
     #[must_use]
     pub fn track(&self, score: impl Fn(&[f32]) -> f32) -> Track {
@@ -58,7 +78,7 @@ impl Scene {
         let window = |at_s: f64| at_s as usize - BEFORE_S..at_s as usize + AFTER_S;
         Track {
             patient: self.record.patient,
-            scores: self.values.iter().map(|v| v.as_ref().map_or(NONE, |v| score(v))).collect(),
+            scores: self.scores(&score),
             counted: self.counted(),
             event: event.map(|a| (a.kind, window(a.at_s))),
         }

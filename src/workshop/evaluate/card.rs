@@ -6,6 +6,7 @@ use crate::workshop::LEAD_SETS;
 use std::fmt::Write;
 
 const CARD: &str = include_str!("card.md");
+const NOT_MEASURED: &str = "Not measured with this bundle: run `wardbeat evaluate live`.";
 
 fn lead_table(figures: &Figures) -> String {
     let mut table = String::from(
@@ -38,9 +39,15 @@ fn novelty_table(bundle: &Bundle) -> String {
     table
 }
 
-/// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states.
+/// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states, `alerts` what an alert means,
+/// how often it comes and what it misses ([`crate::workshop::bedside::sentences`]); without it the card says so.
 #[must_use]
-pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])]) -> String {
+pub fn card(
+    bundle: &Bundle,
+    figures: &Figures,
+    files: &[(&str, &[u8])],
+    alerts: Option<&[String; 3]>,
+) -> String {
     let percent = |v: f64| format!("{:.1} %", v * 100.0);
     let [forest, surrogate, majority] =
         ["forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
@@ -71,6 +78,7 @@ pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])]) -> Stri
         ("{forest_auroc}", format!("{:.4}", forest.auroc_macro)),
         ("{auroc_hard}", format!("{:.4}", figures.chosen.auroc_hard)),
         ("{forest_auroc_hard}", format!("{:.4}", forest.auroc_hard)),
+        ("{alerts}", alerts.map_or_else(|| NOT_MEASURED.into(), |told| told.join("\n\n"))),
         ("{hashes}", hashes),
     ];
     values.iter().fold(CARD.to_owned(), |text, (key, value)| text.replace(key, value.trim_end()))

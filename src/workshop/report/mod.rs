@@ -4,7 +4,7 @@
 //! it belongs to, and writes `summary.json` and `report.html` from the parts.
 //! What it never does: leave out a figure because it is bad.
 
-mod html;
+pub(super) mod html;
 mod page;
 mod parts;
 mod plots;

@@ -1,38 +1,44 @@
 //! The channels of the fused score: one second of a bed in named numbers, most of them against the bed's own past.
 //!
-//! What it does: keeps ten minutes of a bed ([`Facts`] a second), compares the newest seconds on several time scales with
-//! what is usual, and gives every channel its number; the bundle's weights make one score of them (`score`).
+//! What it does: keeps ten minutes of a bed in few numbers (`past`), compares the newest seconds on several time scales
+//! with what is usual, and gives every channel its number; the bundle's weights make one score of them (`score`), whose
+//! limit moves with the bed's own tail of scores (`tail`).
 //! What it never does: decide, name a rhythm, learn weights (`workshop::bedside` does).
 //! Door: [`Channels`], one a bed. Who calls it: `Decider`, and the bench of alerts through `pipeline`.
 
 mod beats;
 mod facts;
+mod past;
+mod quality;
 mod score;
+mod tail;
 mod usual;
 mod windows;
 
 pub use facts::Facts;
 pub use score::{Fused, Scored};
+pub use tail::{BLOCK_S, QUANTILE, Tail, quantile};
 
 use beats::{BEATS, Beating};
 use contract::Code;
+use past::Past;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use usual::Usual;
 use windows::{SCALES_S, Window, trailing};
 
 /// Seconds of the past that are usual at most.
-const PAST_S: usize = 600;
+const PAST_S: u32 = 600;
 /// The newest seconds are not part of it.
 const LAG_S: usize = 15;
 /// The filters' and the network's first seconds are not either.
-const FIRST_S: u64 = 6;
+const FIRST_S: u32 = 6;
 /// What is usual is renewed this often, in seconds.
-const RENEW_S: u64 = 5;
+const RENEW_S: u32 = 5;
 /// Seconds of the past without which nothing is compared.
 const ROWS_MIN: usize = 8;
-/// Seconds over which the signal's quality is told.
-const QUALITY_S: usize = 5;
+/// What an earlier run knew counts until so many seconds are known anew.
+const HELD_S: usize = 120;
 /// The newest seconds that must have been read, every lead in use good, for a verdict.
 const GOOD_S: usize = 5;
 /// Time scales on which shares of clusters are channels themselves.
@@ -95,7 +101,7 @@ pub struct Channel {
     pub group: Group,
 }
 
-/// One second of the past.
+/// One of the newest seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Second {
     facts: Facts,
@@ -106,16 +112,26 @@ struct Second {
     frozen: bool,
 }
 
+/// What is saved of a bed: a few kilobytes that let it be judged at once after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Learnt {
+    usual: Usual,
+    tail: Tail,
+}
+
 /// A bed's channels.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Channels {
     /// Seconds since the bed began, gaps included.
-    now: u64,
+    now: u32,
     last: Option<u64>,
-    past: VecDeque<Second>,
+    newest: VecDeque<Second>,
+    past: Past,
     beating: Beating,
     usual: Option<Usual>,
-    renewed: u64,
+    renewed: u32,
+    /// What an earlier run knew, until this one knows as much.
+    held: Option<Usual>,
 }
 
 /// The channels that a codebook of so many clusters gives, in the order of the values.
@@ -154,33 +170,42 @@ pub fn channels(clusters: usize) -> Vec<Channel> {
     all
 }
 
-fn ln(v: f32) -> f32 {
-    libm::logf(v.max(1e-3))
-}
-
 impl Channels {
     /// Takes the next second and gives the value of every channel ([`channels`]); `None` where one of the last five seconds
     /// was not read or not good, or too little is known of the bed. `frozen`: the second is not to be learnt from.
     pub fn second(&mut self, facts: &Facts, frozen: bool) -> Option<Vec<f32>> {
-        let passed = self.last.map_or(1, |last| facts.window.saturating_sub(last)).clamp(1, PAST_S as u64);
+        let passed = self.last.map_or(1, |last| facts.window.saturating_sub(last)).clamp(1, PAST_S.into());
         for _ in 1..passed {
             self.keep(Second::default());
         }
         self.last = Some(facts.window);
         let beats = self.beating.second(facts);
-        let mut second = Second { facts: facts.clone(), windows: Vec::new(), beats, frozen };
-        self.past.push_back(second.clone());
-        second.windows = SCALES_S.iter().map(|w| trailing(self.past.iter().map(|s| &s.facts), *w)).collect();
-        self.past.pop_back();
-        self.keep(second);
-        self.values()
+        self.keep(Second { facts: facts.clone(), windows: Vec::new(), beats, frozen });
+        let windows = |w: &usize| trailing(self.newest.iter().map(|s| &s.facts), *w);
+        let windows = SCALES_S.iter().map(windows).collect();
+        self.newest.back_mut()?.windows = windows;
+        let good = |s: &Second| s.facts.mask != 0 && s.facts.good;
+        if self.newest.iter().rev().take_while(|s| good(s)).count() < GOOD_S { None } else { self.values() }
+    }
+
+    /// The values of the second that was taken last, though its signal may not be good: what the gate holds back. For the
+    /// bench; nothing is changed by asking.
+    #[must_use]
+    pub fn behind_the_gate(&self) -> Option<Vec<f32>> {
+        self.newest.back().filter(|s| s.facts.mask != 0)?;
+        self.clone().values()
     }
 
     fn keep(&mut self, second: Second) {
+        self.newest.push_back(second);
         self.now += 1;
-        self.past.push_back(second);
-        if self.past.len() > PAST_S + LAG_S {
-            self.past.pop_front();
+        if self.newest.len() > LAG_S {
+            let at = self.now - self.newest.len() as u32;
+            let old = self.newest.pop_front().filter(|s| at >= FIRST_S && !s.frozen);
+            self.past.forget((at + 1).saturating_sub(PAST_S));
+            if let Some(old) = old {
+                self.past.push(at, &old);
+            }
         }
     }
 
@@ -190,63 +215,51 @@ impl Channels {
         self.usual.as_ref().map_or(0, |u| u.seconds)
     }
 
+    /// What is known of the bed, for saving; with the tail of its scores.
+    pub(super) fn saved(&self, tail: &Tail) -> Option<Learnt> {
+        let usual = self.held.clone().or_else(|| self.usual.clone())?;
+        Some(Learnt { usual, tail: tail.clone() })
+    }
+
+    /// Begins with what an earlier run knew.
+    pub(super) fn restored(learnt: Learnt) -> (Self, Tail) {
+        (Self { held: Some(learnt.usual), ..Self::default() }, learnt.tail)
+    }
+
     fn renew(&mut self, mask: u16) {
         let same = self.usual.as_ref().is_some_and(|u| u.mask == mask);
         if same && self.now < self.renewed + RENEW_S {
             return;
         }
         self.renewed = self.now;
-        let begun = self.now - self.past.len() as u64;
-        let first = FIRST_S.saturating_sub(begun) as usize;
-        let until = self.past.len().saturating_sub(LAG_S);
-        let past: Vec<&Second> = self.past.range(first.min(until)..until).filter(|s| !s.frozen).collect();
-        self.usual = Usual::learn(&past, mask);
+        let fresh = Usual::learn(&self.past, mask);
+        let known = fresh.as_ref().map_or(0, |u| u.seconds);
+        match self.held.take_if(|held| held.mask == mask) {
+            Some(held) if known < held.seconds.min(HELD_S) => {
+                self.usual = Some(held.clone());
+                self.held = Some(held);
+            }
+            _ => self.usual = fresh,
+        }
     }
 
     fn values(&mut self) -> Option<Vec<f32>> {
-        let newest = self.past.back()?.clone();
-        if self.past.iter().rev().take(GOOD_S).any(|s| s.facts.mask == 0 || !s.facts.good) {
-            return None;
-        }
-        self.renew(newest.facts.mask);
+        let newest = self.newest.back()?;
+        let (mask, windows, beats) = (newest.facts.mask, newest.windows.clone(), newest.beats);
+        let clusters = newest.facts.soft.len();
+        self.renew(mask);
         let usual = self.usual.as_ref().filter(|u| u.seconds >= ROWS_MIN)?;
         let mut values = Vec::new();
-        for (scale, window) in newest.windows.iter().enumerate() {
+        for (scale, window) in windows.iter().enumerate() {
             values.extend(usual.compare(scale, window.as_ref()));
         }
         for scale in SHARE_SCALES {
-            let clusters = newest.facts.soft.len();
-            let share = newest.windows[scale].as_ref().map(|w| &w.share);
+            let share = windows[scale].as_ref().map(|w| &w.share);
             values.extend((0..clusters).map(|k| share.map_or(0.0, |s| s[k].max(0.0).sqrt())));
         }
-        values.extend(usual.beats(newest.beats.as_ref()));
-        values.extend(self.quality());
+        values.extend(usual.beats(beats.as_ref()));
+        values.extend(quality::values(&self.newest));
         Some(values)
-    }
-
-    fn quality(&self) -> Vec<f32> {
-        let newest = |n: usize| self.past.iter().rev().take(n);
-        let mean = |n: usize, of: &dyn Fn(&Second) -> f32| {
-            newest(n).map(of).sum::<f32>() / newest(n).count().max(1) as f32
-        };
-        let mut values = Vec::new();
-        let parts: [fn(&Second) -> f32; 4] = [
-            |s| ln(s.facts.quality.noise_mv),
-            |s| ln(s.facts.quality.step_mv),
-            |s| ln(s.facts.quality.jump_mv),
-            |s| ln(s.facts.quality.reach_mv),
-        ];
-        for part in parts {
-            values.push(mean(QUALITY_S, &part));
-            values.push(newest(QUALITY_S).map(part).fold(f32::MIN, f32::max));
-        }
-        let ratio = |s: &Second| {
-            if s.facts.mask == 0 { 0.0 } else { ln(s.facts.quality.noise_mv) - ln(s.facts.rms_mv) }
-        };
-        values.push(mean(QUALITY_S, &ratio));
-        values.push(mean(10, &|s| f32::from(u8::from(!s.facts.good))));
-        values.push(mean(10, &|s| f32::from(u8::from(s.facts.mask == 0))));
-        values
     }
 }
 
@@ -305,6 +318,63 @@ mod tests {
         let all: Vec<f32> =
             bed(100).filter_map(|f| channels.second(&f, f.window >= 100)).map(|v| v[2]).collect();
         assert!(all.last().expect("read") > &1.0, "{all:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_run_knew_counts_until_as_much_is_known_anew() {
+        let mut before = Channels::default();
+        bed(1_000).for_each(|f| drop(before.second(&f, false)));
+        let mut tail = Tail::default();
+        (0..100_000).for_each(|t| tail.second(-0.01 * (t % 777) as f32));
+        let json = serde_json::to_string(&before.saved(&tail)).expect("plain");
+        assert!(json.len() < 6_000, "{} bytes", json.len());
+        let learnt: Option<Learnt> = serde_json::from_str(&json).expect("the same");
+        let (again, same) = Channels::restored(learnt.expect("something"));
+        assert_eq!(same, tail);
+        let shift = |channels: &mut Channels, from: u64| {
+            let all: Vec<Option<f32>> = bed(from).map(|f| channels.second(&f, false).map(|v| v[2])).collect();
+            (all.iter().position(Option::is_some), all[60].unwrap_or(0.0))
+        };
+        // Another mix from the start on: a bed without a past takes it for its own.
+        let (mut fresh, mut again) = (Channels::default(), again);
+        let ((late, unknown), (early, known)) = (shift(&mut fresh, 0), shift(&mut again, 0));
+        assert!(unknown < 1.0 && known > 1.0, "{unknown} {known}");
+        assert!(early < late && early == Some(GOOD_S - 1), "{early:?} {late:?}");
+        assert!(again.held.is_none() && again.learnt_s() > HELD_S);
+    }
+
+    #[test]
+    fn a_bed_takes_less_than_sixty_kilobytes() {
+        let facts = |t: u64| Facts {
+            window: t,
+            mask: 2,
+            good: true,
+            soft: vec![1.0 / 16.0; 16],
+            logits: vec![0.1; 5],
+            stretch_n: Some(0),
+            beats_s: vec![t as f64, t as f64 + 0.5],
+            ..Facts::default()
+        };
+        let mut channels = Channels::default();
+        (0..5_000).for_each(|t| drop(channels.second(&facts(t), false)));
+        let window = |w: &Window| (w.logit.capacity() + w.share.capacity()) * 4;
+        let second = |s: &Second| {
+            let windows: usize = s.windows.iter().flatten().map(window).sum();
+            let facts =
+                (s.facts.soft.capacity() + s.facts.logits.capacity()) * 4 + s.facts.beats_s.capacity() * 8;
+            windows + facts + s.windows.capacity() * size_of::<Option<Window>>()
+        };
+        let newest: usize = channels.newest.iter().map(second).sum();
+        let bytes = size_of::<Channels>()
+            + channels.past.bytes()
+            + channels.newest.capacity() * size_of::<Second>()
+            + newest
+            // The statistics of what is usual, twice while an earlier run's count: bands of 16 bytes.
+            + 2 * (3 * 9 + 5 + 4) * 16
+            + 40 * 8;
+        assert!(bytes < 60_000, "{bytes} bytes");
+        let saved = rmp_serde::to_vec_named(&channels).expect("plain").len();
+        assert!(saved < 80_000, "a checkpoint of {saved} bytes");
     }
 
     #[test]

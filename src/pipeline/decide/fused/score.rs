@@ -43,6 +43,12 @@ impl Fused {
         self.facts.limit(per_hour)
     }
 
+    /// How high the score of those recordings stands in calm time ([`Tail`](super::Tail)), where it was measured.
+    #[must_use]
+    pub fn calm(&self) -> Option<f32> {
+        self.facts.calm
+    }
+
     /// Scores one second's values.
     #[must_use]
     pub fn score(&self, values: &[f32]) -> Scored {
@@ -90,6 +96,7 @@ mod tests {
             offset: -1.0,
             channels,
             limits: vec![(1.0, 0.0)],
+            calm: None,
         }
     }
 

@@ -1,13 +1,11 @@
 //! What is usual for a bed, and how far the newest second is from it.
 
-use super::Second;
 use super::beats::{BEATS, FLOORS};
+use super::past::{Kept, Past, ROWS_MAX};
 use super::windows::{SCALES_S, Window};
 use crate::pipeline::decide::channels::distance;
 use serde::{Deserialize, Serialize};
 
-/// Rows that the statistics rest on at most; more are thinned evenly, since neighbours overlap.
-const ROWS_MAX: usize = 120;
 /// Smallest spreads that count as the bed's own: entropy, ln novelty, mix distance, logit, ln amplitude.
 const FLOOR_E: f32 = 0.01;
 const FLOOR_N: f32 = 0.03;
@@ -42,11 +40,12 @@ fn median(values: &mut [f32]) -> f32 {
 }
 
 impl Band {
-    fn of(values: impl Iterator<Item = f32>, floor: f32) -> Self {
+    /// Of these values, which stand for so many seconds.
+    fn of(values: impl Iterator<Item = f32>, seconds: usize, floor: f32) -> Self {
         let mut values: Vec<f32> = values.collect();
         let middle = median(&mut values);
         let (low, high) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(0.0));
-        let widen = (1.0 + WIDEN_S / values.len().max(1) as f32).sqrt();
+        let widen = (1.0 + WIDEN_S / seconds.clamp(1, ROWS_MAX) as f32).sqrt();
         for v in &mut values {
             *v = (*v - middle).abs();
         }
@@ -83,43 +82,37 @@ pub(super) struct Usual {
     beats: Option<[Band; BEATS]>,
 }
 
-fn thin<T: Copy>(rows: &[T]) -> Vec<T> {
-    rows.iter().step_by(rows.len().div_ceil(ROWS_MAX).max(1)).copied().collect()
-}
-
 fn strength(z: f32) -> f32 {
     libm::log1pf(z.max(0.0))
 }
 
 impl Usual {
     /// From the past; `None` where no second was read with these leads.
-    pub fn learn(past: &[&Second], mask: u16) -> Option<Self> {
-        let good: Vec<&Second> =
-            past.iter().filter(|s| s.facts.good && s.facts.mask == mask).copied().collect();
-        let clusters = good.first()?.facts.soft.len();
-        let mean = |k: usize| {
-            (good.iter().map(|s| f64::from(s.facts.soft[k])).sum::<f64>() / good.len() as f64) as f32
-        };
+    pub fn learn(past: &Past, mask: u16) -> Option<Self> {
+        let seconds = past.seconds(mask);
+        let shares: Vec<&[f32]> = past.windows(mask, 0).map(Kept::share).collect();
+        let clusters = shares.first().map_or(0, |s| s.len());
+        let mean =
+            |k: usize| (shares.iter().map(|s| f64::from(s[k])).sum::<f64>() / shares.len() as f64) as f32;
         let mix: Vec<f32> = (0..clusters).map(mean).collect();
-        let scales = (0..SCALES_S.len()).map(|scale| Self::scale(&good, scale, &mix)).collect();
-        let beating: Vec<[f32; BEATS]> = past.iter().filter_map(|s| s.beats).collect();
-        let beating = thin(&beating);
-        let band = |i: usize| Band::of(beating.iter().map(|b| b[i]), FLOORS[i]);
-        let beats = (beating.len() >= super::ROWS_MIN).then(|| std::array::from_fn(band));
-        Some(Self { mask, seconds: good.len(), scales, mix, beats })
+        let scales = (0..SCALES_S.len()).map(|scale| Self::scale(past, mask, scale, &mix)).collect();
+        let beating = past.beat_seconds();
+        let band = |i: usize| Band::of(past.beats().map(|b| b[i]), beating, FLOORS[i]);
+        let beats = (beating >= super::ROWS_MIN).then(|| std::array::from_fn(band));
+        (seconds > 0).then_some(Self { mask, seconds, scales, mix, beats })
     }
 
-    fn scale(good: &[&Second], scale: usize, mix: &[f32]) -> Scale {
-        let windows: Vec<&Window> = good.iter().filter_map(|s| s.windows.get(scale)?.as_ref()).collect();
-        let windows = thin(&windows);
-        let classes = windows.first().map_or(0, |w| w.logit.len());
-        let all = || windows.iter();
+    fn scale(past: &Past, mask: u16, scale: usize, mix: &[f32]) -> Scale {
+        let windows: Vec<Kept> = past.windows(mask, scale).collect();
+        let classes = windows.first().map_or(0, |w| w.logit().len());
+        let seconds = past.seconds(mask);
+        let band = |of: &dyn Fn(&Kept) -> f32, floor| Band::of(windows.iter().map(of), seconds, floor);
         Scale {
-            e: Band::of(all().map(|w| w.h), FLOOR_E),
-            n: Band::of(all().map(|w| w.ln_m), FLOOR_N),
-            j: Band::of(all().map(|w| distance(&w.share, mix)), FLOOR_J),
-            a: Band::of(all().map(|w| w.ln_rms), FLOOR_A),
-            c: (0..classes).map(|k| Band::of(all().map(|w| w.logit[k]), FLOOR_C)).collect(),
+            e: band(&|w| w.h(), FLOOR_E),
+            n: band(&|w| w.ln_m(), FLOOR_N),
+            j: band(&|w| distance(w.share(), mix), FLOOR_J),
+            a: band(&|w| w.ln_rms(), FLOOR_A),
+            c: (0..classes).map(|k| band(&|w| w.logit()[k], FLOOR_C)).collect(),
             known: windows.len() >= super::ROWS_MIN,
         }
     }
