@@ -23,7 +23,8 @@ pub struct Analysis {
     pub learn_s: u32,
     /// What raises an advisory.
     pub decide: Decide,
-    /// Fused decision: advisories a bed-day that are acceptable; the limit follows from it (1 to 192).
+    /// Fused decision: advisories a bed-day that are acceptable (1 to 192); the limit follows from it and from the bed's
+    /// own tail of scores.
     pub alerts_per_bed_day: f32,
     /// A second counts as over from this score on.
     pub score_on: f32,

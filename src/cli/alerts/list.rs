@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Those that have not ended, whatever their age.
     #[arg(long)]
     open: bool,
-    /// Those that were held back (cap, pause, a greater alert of the bed): the review list.
+    /// Those that were held back (cap, pause, a greater alert of the bed, below the budget): the review list.
     #[arg(long, conflicts_with = "open")]
     held: bool,
     /// One bed, or the beginning of its name.

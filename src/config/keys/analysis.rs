@@ -27,7 +27,7 @@ pub(in crate::config) const ANALYSIS: Section = Section {
             Kind::Number,
             "24.0",
             Rule::Between(1.0, 192.0),
-            "Fused decision: advisories a bed-day that are acceptable on difficult recordings; the limit follows.",
+            "Fused decision: advisories a bed-day that are acceptable; the limit follows, from this and the bed's own tail.",
         ),
         key(
             "score_on",
