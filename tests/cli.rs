@@ -134,7 +134,11 @@ fn a_folder_of_recordings_is_rehearsed_and_calibrated() {
     draft.write(folder.path()).expect("writes");
     let path = folder.path().to_str().expect("text");
     let config = folder.path().join("w.toml");
-    fs::write(&config, "[analysis]\nlearn_s = 10\n").expect("writes");
+    fs::write(
+        &config,
+        "[analysis]\nlearn_s = 10\n[[source]]\ntopic = \"wardbeat/v1/+/+/+/wave/json\"\ndecoder = \"json\"\n",
+    )
+    .expect("writes");
     let config = config.to_str().expect("text");
     let page = folder.path().join("page.html");
     let output =

@@ -391,7 +391,7 @@ fn a_rehearsal_on_the_archive_says_what_the_daemon_said() {
         .map(|m| (m.code.clone(), m.text.clone()))
         .collect();
     let db = rusqlite::Connection::open(recorded.folder.path().join("journal.sqlite")).expect("opens");
-    let sql = "SELECT code, body FROM alert WHERE phase = 'start' AND code <> 'WB-NODATA' ORDER BY seq";
+    let sql = "SELECT code, body FROM alert WHERE phase = 'alert.start' AND code <> 'WB-NODATA' ORDER BY seq";
     let mut rows = db.prepare(sql).expect("reads");
     let row = |row: &rusqlite::Row| {
         let alert: Alert = serde_json::from_str(&row.get::<_, String>(1)?).expect("an alert");

@@ -105,9 +105,9 @@ enum Command {
     Replay(replay::Args),
     /// Lists what the recorder holds, or exports it as WFDB.
     Recordings(recordings::Args),
-    /// Shows what last week's recordings would have raised under a config, with strips.
+    /// Shows what recordings would have raised under a config, with strips.
     Rehearse(rehearse::Args),
-    /// Shows how many alerts a bed-day each setting raises on recordings, and names the one for a budget.
+    /// Shows how many alerts a bed-day each setting raises on recordings.
     Calibrate(calibrate::Args),
     /// Listens to a broker and prints the config for what is spoken there.
     Sniff(sniff::Args),

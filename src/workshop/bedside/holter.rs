@@ -14,6 +14,9 @@ pub const WITHIN_S: f64 = 60.0;
 /// A bed's past that is free of the same when the onset is a new one.
 const PAST_S: f64 = 600.0;
 
+/// The mean of a Poisson distribution that gives none in 2.5 % of cases.
+const NONE_SEEN_MAX: f64 = 3.689;
+
 /// A rate of alerts with what it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PerHour {
@@ -74,13 +77,13 @@ fn per_hour(scenes: &[&Scene], score: &dyn Fn(&[f32]) -> f32, limit: f32) -> Per
         let (raised, hours) = drawn.iter().fold((0, 0.0), |a, &i| (a.0 + counted[i].0, a.1 + counted[i].1));
         [raised as f64 / hours]
     };
-    let [rate] = bootstrap(&patients, rate);
-    PerHour {
-        rate,
-        alerts: counted.iter().map(|c| c.0).sum(),
-        hours: counted.iter().map(|c| c.1).sum(),
-        recordings: scenes.len(),
+    let [mut rate] = bootstrap(&patients, rate);
+    let (alerts, hours) = (counted.iter().map(|c| c.0).sum(), counted.iter().map(|c| c.1).sum());
+    if alerts == 0 && hours > 0.0 {
+        // Draws of nothing are nothing: none in so many hours still allows for some.
+        rate.high = NONE_SEEN_MAX / hours;
     }
+    PerHour { rate, alerts, hours, recordings: scenes.len() }
 }
 
 /// Whether an episode of this kind is long enough to be one.
