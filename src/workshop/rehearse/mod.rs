@@ -97,6 +97,13 @@ fn day(at: UtcMs) -> String {
     }
 }
 
+/// The day of a moment and its time.
+fn time(at: UtcMs) -> String {
+    let at = UtcMs(at.0.max(0));
+    let clock: String = at.to_string().chars().skip(11).take(8).collect();
+    format!("{}, {clock}", day(at))
+}
+
 /// Rehearses all beds, each from nothing: what is usual for it is learnt first, as on a new bed.
 ///
 /// # Errors
@@ -147,5 +154,7 @@ mod tests {
         assert_eq!(at("2026-11-25T23:59:59.999Z"), "2026-11-25");
         assert_eq!(at("1970-01-01T00:00:09.000Z"), "day 1");
         assert_eq!(at("1970-01-08T00:00:09.000Z"), "day 8");
+        assert_eq!(time(UtcMs(3_725_250)), "day 1, 01:02:05");
+        assert_eq!(time(UtcMs(-3)), "day 1, 00:00:00");
     }
 }

@@ -1,6 +1,6 @@
 //! One bed's recording through analysis and decision, with the strip of each moment.
 
-use super::{Day, Heard, Moment, Rehearsed, Source, day};
+use super::{Day, Heard, Moment, Rehearsed, Source, day, time};
 use crate::model::{Bundle, open_engine};
 use crate::pipeline::{Due, Replay, Replayed, Setup};
 use crate::strip::{self, StripPicture};
@@ -55,7 +55,7 @@ impl Newest {
         let findings: Vec<Finding> = self.0.iter().map(|(_, finding)| finding.clone()).collect();
         let picture = StripPicture {
             title,
-            start: first.end.after(-1_000).to_string(),
+            start: time(first.end.after(-1_000)),
             // Names of classes are no matter of an alert.
             evidence: Vec::new(),
             ..thinned(picture(bundle, &stretch, &findings), DRAWN_HZ)
@@ -67,7 +67,7 @@ impl Newest {
 fn moment(alert: &Alert, held: Option<&'static str>) -> Moment {
     Moment {
         day: day(alert.decided),
-        at: alert.decided.to_string(),
+        at: time(alert.decided),
         code: alert.code.to_string(),
         level: format!("{:?}", alert.level).to_lowercase(),
         text: alert.text.clone(),
