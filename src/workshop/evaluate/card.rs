@@ -40,7 +40,7 @@ fn novelty_table(bundle: &Bundle) -> String {
 }
 
 /// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states, `alerts` what an alert means,
-/// how often it comes and what it misses ([`crate::workshop::bedside::sentences`]); without it the card says so.
+/// how often it comes and what it misses ([`crate::workshop::bedside::sentences()`]); without it the card says so.
 #[must_use]
 pub fn card(
     bundle: &Bundle,
