@@ -1,5 +1,6 @@
 //! The bed's own tail of scores: how high its score stands in calm time, against the population that the limits come
-//! from. A budget then means about the same on a restless bed as on a quiet one.
+//! from. It is meant to make a budget the same on a restless bed as on a quiet one; whether it does, longer recordings must
+//! show (`docs/method.md`).
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
