@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let bundle = Arc::new(live::bundle(args.model.as_deref())?);
     let scenes = scenes(&args.what, &bundle)?;
     let progress = bar(0, "rows");
-    let bench = bedside::bench(&bundle, &scenes, &|line| progress.say(line));
+    let bench = bedside::bench(&bundle, &scenes, &|line| progress.say(line))?;
     told(&bench);
     let path = args.out.join("summary.json");
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
@@ -111,9 +111,6 @@ fn told(bench: &Bench) {
             at.collect::<Vec<_>>().join("  ")
         );
     }
-    if let Some(gain) = bench.gain_at_1.map(|g| g.share) {
-        println!("clusters add at 1 an hour: {:+.2} ({:+.2} to {:+.2})", gain.value, gain.low, gain.high);
-    }
     for (name, h) in [("fused", &bench.fused), ("fused without clusters", &bench.control)] {
         let onsets = h
             .onsets
@@ -130,7 +127,7 @@ fn told(bench: &Bench) {
             h.noise[0]
         );
     }
-    for line in bedside::gate_told(&bench.gate) {
+    for line in bedside::gains_told(bench).into_iter().chain(bedside::gate_told(&bench.gate)) {
         println!("{line}");
     }
     println!(

@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Seed of sample and starts.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Fold for thresholds, which the training never saw; by default the one that it was watched on.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
+    choose_fold: Option<u8>,
     /// Name of the bundle.
     #[arg(long, default_value = "ptbxl")]
     name: String,
@@ -50,6 +53,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let text = std::fs::read(args.weights.join("training.json")).context("training.json")?;
     let training: Training = serde_json::from_slice(&text).context("training.json")?;
+    let choose_fold = args.choose_fold.unwrap_or(training.choose_fold);
+    if training.train_folds.contains(&choose_fold) {
+        return Err(Failure::Usage(format!("--choose-fold {choose_fold} was trained on")));
+    }
     let (weights, _) = arrays::from_bytes(&arrays::read(&args.weights.join("weights.safetensors"))?)?;
     let progress = bar(0, "reading records");
     let set = PtbXl::read(&args.data, args.records, &progress)?;
@@ -64,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         block_weights: args.block_weights.clone(),
         seed: args.seed,
         train_folds: training.train_folds,
-        choose_fold: training.choose_fold,
+        choose_fold,
         name: args.name.clone(),
         training: line,
     };

@@ -3,7 +3,7 @@
 //! What it does: loads a bundle (manifest, folded weights, codebook, card), runs the 1D-ResNet over continuous
 //! signals, assigns steps to clusters, and holds the differentiable network that training uses.
 //! What it never does: clocks, sockets, threads of its own (rayon inside one call only), anything about beds or alerts.
-//! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`]; for the workshop [`Net`] and [`fold`].
+//! Door: [`Bundle`], [`Engine`] with [`Stream`] and [`Work`], [`Codebook`]; for the workshop [`Net`], [`fold`] and [`orthogonal`].
 //! Who calls it: `pipeline` (infer, explain) and `workshop`.
 
 mod architecture;
@@ -21,6 +21,7 @@ mod kernel;
 mod live;
 mod norm;
 mod onnx;
+mod orthogonal;
 mod padded;
 pub mod proof;
 mod reference;
@@ -36,8 +37,9 @@ pub use fused::{FUSED_FORM, FusedFacts, FusedPart};
 pub use kernel::burst;
 pub use live::{LiveEngine, Network};
 pub use onnx::to_onnx;
+pub use orthogonal::orthogonal;
 pub use reference::CandleEngine;
-pub use resnet::{Arrays, Net, fold};
+pub use resnet::{Arrays, Net, Parts, fold};
 
 /// What runs tensors: the CPU or a GPU.
 pub use candle_core::Device;

@@ -24,8 +24,17 @@ pub struct Param {
     pub name: String,
     /// Its value.
     pub var: Var,
-    /// The parts that weight decay applies to (kernels and matrices, not scales and shifts).
+    /// What the optimiser may do to it.
+    pub parts: Parts,
+}
+
+/// Parts of a parameter by what the optimiser may do to them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parts {
+    /// Those that weight decay applies to: kernels and matrices, not scales and shifts.
     pub decayed: Vec<Range<usize>>,
+    /// Convolution kernels as matrices `[tap · input, output]`, ascending: range and outputs.
+    pub kernels: Vec<(Range<usize>, usize)>,
 }
 
 /// The network with trainable parameters and batch norm's running statistics.
@@ -77,19 +86,27 @@ impl Net {
             (0..n).map(|_| rng.random_range(-bound..bound)).collect()
         };
         let mut params = Vec::new();
-        let mut add =
-            |name: &str, values: Vec<f32>, dims: &[usize], decayed: Vec<Range<usize>>| -> Result<()> {
-                let var = Var::from_vec(values, dims, &device)?;
-                params.push(Param { name: name.into(), var, decayed });
-                Ok(())
-            };
-        let all = |n: usize| std::iter::once(0..n).collect::<Vec<_>>();
+        let mut add = |name: &str, values: Vec<f32>, dims: &[usize], parts: Parts| -> Result<()> {
+            let var = Var::from_vec(values, dims, &device)?;
+            params.push(Param { name: name.into(), var, parts });
+            Ok(())
+        };
+        let all = |n: usize| Parts { decayed: std::iter::once(0..n).collect(), kernels: Vec::new() };
+        let kernels = |kernels: Vec<(Range<usize>, usize)>| Parts {
+            decayed: kernels.iter().map(|k| k.0.clone()).collect(),
+            kernels,
+        };
         let (stem, c) = (shape.stem(), shape.stem_channels);
         let n = stem.weights();
-        add("stem.kernel", uniform(n, stem.taps * stem.inputs), &[stem.taps, stem.inputs, c], all(n))?;
+        add(
+            "stem.kernel",
+            uniform(n, stem.taps * stem.inputs),
+            &[stem.taps, stem.inputs, c],
+            kernels(vec![(0..n, c)]),
+        )?;
         add("stem.lead", uniform(stem.inputs * c, stem.inputs), &[stem.inputs, c], all(stem.inputs * c))?;
-        add("stem.scale", vec![1.0; c], &[c], vec![])?;
-        add("stem.shift", vec![0.0; c], &[c], vec![])?;
+        add("stem.scale", vec![1.0; c], &[c], Parts::default())?;
+        add("stem.shift", vec![0.0; c], &[c], Parts::default())?;
         for (i, block) in shape.blocks().iter().enumerate() {
             let ranges = block.ranges();
             let mut values = vec![0.0; block.params()];
@@ -107,13 +124,14 @@ impl Net {
             }
             values[ranges[1].clone()].fill(1.0);
             values[ranges[4].clone()].fill(0.2);
-            let decayed = [0, 3, 6].map(|r| ranges[r].clone()).to_vec();
-            add(&format!("block{}", i + 1), values, &[block.params()], decayed)?;
+            let used = [0, 3, 6].map(|r| ranges[r].clone()).into_iter().filter(|r| !r.is_empty());
+            let parts = kernels(used.map(|r| (r, block.conv1.outputs)).collect());
+            add(&format!("block{}", i + 1), values, &[block.params()], parts)?;
         }
         let f = shape.features();
         for (name, outputs) in [("head", shape.classes.len()), ("auxiliary", auxiliary)] {
             add(&format!("{name}.weight"), uniform(f * outputs, f), &[f, outputs], all(f * outputs))?;
-            add(&format!("{name}.bias"), uniform(outputs, f), &[outputs], vec![])?;
+            add(&format!("{name}.bias"), uniform(outputs, f), &[outputs], Parts::default())?;
         }
         let fresh = |c: usize| Moments { mean: vec![0.0; c], var: vec![1.0; c] };
         let running = std::iter::once(fresh(c))

@@ -52,16 +52,15 @@ fn normal(rng: &mut impl Rng) -> f32 {
     (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
 }
 
-/// Masks leads, changes the gain, adds noise.
+/// Masks leads and adds noise. The gain stays: voltage tells hypertrophy, and a monitor declares its own.
 fn augment(x: &mut [f32], mask: u16, rng: &mut ChaCha8Rng) {
-    let gain = if rng.random_bool(0.5) { rng.random_range(0.7f32.ln()..1.4f32.ln()).exp() } else { 1.0 };
     // 0.03 mV in units of 0.25 mV.
     let noise = if rng.random_bool(0.3) { rng.random_range(0.0..0.12f32) } else { 0.0 };
-    let gains: [f32; LEADS] = std::array::from_fn(|lead| gain * flag(mask, lead));
+    let held: [f32; LEADS] = std::array::from_fn(|lead| flag(mask, lead));
     for row in x.chunks_exact_mut(LEADS) {
-        for (v, g) in row.iter_mut().zip(&gains) {
-            *v *= g;
-            if noise > 0.0 && *g > 0.0 {
+        for (v, held) in row.iter_mut().zip(&held) {
+            *v *= held;
+            if noise > 0.0 && *held > 0.0 {
                 *v += noise * normal(rng);
             }
         }

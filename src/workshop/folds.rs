@@ -105,12 +105,12 @@ impl Plan {
     pub fn trained(&self, fold: Fold, set: &PtbXl) -> Result<Option<Training>, WorkshopError> {
         let path = self.bundle(fold).join("training.json");
         let Some(found) = read_json::<Training>(&path)? else { return Ok(None) };
-        let told = |epochs, seed, folds: &[u8], records| {
-            format!("{epochs} epochs, seed {seed}, folds {folds:?}, {records} records")
+        let told = |recipe, epochs, seed, folds: &[u8], records| {
+            format!("recipe {recipe}, {epochs} epochs, seed {seed}, folds {folds:?}, {records} records")
         };
-        let has = told(found.epochs, found.seed, &found.train_folds, found.records);
+        let has = told(found.recipe, found.epochs, found.seed, &found.train_folds, found.records);
         let records = set.in_folds(&fold.train()).len();
-        let wanted = told(self.epochs, self.seed, &fold.train(), records);
+        let wanted = told(train::RECIPE, self.epochs, self.seed, &fold.train(), records);
         if has != wanted {
             return Err(WorkshopError::OtherRun { path, found: has, wanted });
         }

@@ -4,9 +4,9 @@ use super::WorkshopError;
 use super::batch::draw;
 use super::dataset::PtbXl;
 use super::leads::LEAD_SETS;
-use super::optimise::{AdamW, average, one_cycle};
+use super::optimise::{Optimiser, average, one_cycle};
 use super::validate::macro_auroc;
-use crate::model::{Architecture, Arrays, Device, Net, Network, arrays, fold};
+use crate::model::{Architecture, Arrays, Device, Net, Network, Parts, arrays, fold};
 use candle_core::Tensor;
 use indicatif::ProgressBar;
 use rand::SeedableRng;
@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Records a step.
 pub const BATCH: usize = 64;
+/// Raised with every change of what a step does: a run of another recipe is never gone on with, nor taken for done.
+pub const RECIPE: u32 = 2;
 /// Weight of the auxiliary statements' loss.
 const AUXILIARY_WEIGHT: f64 = 2.0;
 /// What to train.
@@ -57,6 +59,9 @@ pub struct Epoch {
 pub struct Training {
     /// The network's shape.
     pub network: Architecture,
+    /// Which [`RECIPE`].
+    #[serde(default)]
+    pub recipe: u32,
     /// Seed of weights, order, masks and augmentation.
     pub seed: u64,
     /// Passes over the training folds.
@@ -77,7 +82,7 @@ pub struct Run<'a> {
     set: &'a PtbXl,
     records: Vec<usize>,
     net: Net,
-    adam: AdamW,
+    optimiser: Optimiser,
     mean: Vec<Vec<f32>>,
     history: Vec<Epoch>,
 }
@@ -104,7 +109,8 @@ impl<'a> Run<'a> {
             None => Net::new(shape, statements, plan.seed)?,
         };
         let mean = net.state()?;
-        let mut run = Self { plan, set, records, net, adam: AdamW::default(), mean, history: Vec::new() };
+        let mut run =
+            Self { plan, set, records, net, optimiser: Optimiser::default(), mean, history: Vec::new() };
         if run.plan.resume {
             run.load()?;
         }
@@ -120,7 +126,7 @@ impl<'a> Run<'a> {
     /// Epochs done so far.
     #[must_use]
     pub fn epochs_done(&self) -> u32 {
-        (self.adam.steps / self.steps_per_epoch()) as u32
+        (self.optimiser.steps / self.steps_per_epoch()) as u32
     }
 
     fn device(&self) -> &Device {
@@ -150,15 +156,15 @@ impl<'a> Run<'a> {
         }
         let losses = [f64::from(loss.to_scalar::<f32>()?), f64::from(auxiliary.to_scalar::<f32>()?)];
         if !losses.iter().all(|l| l.is_finite()) {
-            return Err(WorkshopError::Diverged(self.adam.steps));
+            return Err(WorkshopError::Diverged(self.optimiser.steps));
         }
-        let decayed: Vec<_> = self.net.params.iter().map(|p| p.decayed.as_slice()).collect();
-        self.adam.step(&mut values, &slopes, &decayed, one_cycle(u));
+        let parts: Vec<&Parts> = self.net.params.iter().map(|p| &p.parts).collect();
+        self.optimiser.step(&mut values, &slopes, &parts, one_cycle(u));
         for (p, values) in self.net.params.iter().zip(&values) {
             p.var.set(&Tensor::from_slice(values, p.var.shape(), self.device())?)?;
         }
         self.net.update_running(records.len(), b.time)?;
-        average(&mut self.mean, &self.net.state()?, self.adam.steps);
+        average(&mut self.mean, &self.net.state()?, self.optimiser.steps);
         Ok(losses)
     }
 
@@ -213,6 +219,7 @@ impl<'a> Run<'a> {
     pub fn finish(&self) -> Result<Training, WorkshopError> {
         let training = Training {
             network: self.net.shape.clone(),
+            recipe: RECIPE,
             seed: self.plan.seed,
             epochs: self.plan.epochs,
             train_folds: self.plan.train_folds.clone(),
@@ -235,7 +242,7 @@ impl<'a> Run<'a> {
     /// What must be equal for a checkpoint to be continued.
     fn notes(&self) -> arrays::Notes {
         let note = format!(
-            "seed {} epochs {} folds {:?} records {} statements {}",
+            "recipe {RECIPE} seed {} epochs {} folds {:?} records {} statements {}",
             self.plan.seed,
             self.plan.epochs,
             self.plan.train_folds,
@@ -245,7 +252,7 @@ impl<'a> Run<'a> {
         let history = serde_json::to_string(&self.history).unwrap_or_default();
         arrays::Notes::from([
             ("run".into(), note),
-            ("steps".into(), self.adam.steps.to_string()),
+            ("steps".into(), self.optimiser.steps.to_string()),
             ("history".into(), history),
         ])
     }
@@ -255,8 +262,8 @@ impl<'a> Run<'a> {
         let groups = [
             ("net", &state),
             ("mean", &self.mean),
-            ("first", &self.adam.first),
-            ("second", &self.adam.second),
+            ("first", &self.optimiser.first),
+            ("second", &self.optimiser.second),
         ];
         let named: Arrays = groups
             .iter()
@@ -294,7 +301,7 @@ impl<'a> Run<'a> {
         self.history = notes.get("history").and_then(|h| serde_json::from_str(h).ok()).unwrap_or_default();
         self.net.set_state(&group("net"))?;
         self.mean = group("mean");
-        self.adam = AdamW {
+        self.optimiser = Optimiser {
             steps: notes.get("steps").and_then(|s| s.parse().ok()).unwrap_or(0),
             first: group("first"),
             second: group("second"),

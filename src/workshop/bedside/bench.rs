@@ -6,11 +6,12 @@ use super::fit::{Fit, cross_validated, fit};
 use super::gate::{Gate, Pair, gate};
 use super::holter::{Holter, holter};
 use super::operate::{RATES, Sensitivity, hours, limit, raised};
-use super::rows::{Figures, gain_at, rows};
+use super::rows::{BARE, BARE_TREES, FUSED, Figures, TREES, gain_at, rows};
 use super::scene::{CLUSTERS, Scene, of};
 use super::{Set, Track};
 use crate::model::{Bundle, FUSED_FORM, FusedFacts, FusedPart};
 use crate::pipeline::{Channel, channels};
+use crate::workshop::WorkshopError;
 
 /// Alerts per bed-hour at which the long recordings are judged.
 pub const SHIPPED: f64 = 1.0;
@@ -30,6 +31,8 @@ pub struct Bench {
     pub rows: Vec<Figures>,
     /// What the clusters add to the fusion at one alert per bed-hour.
     pub gain_at_1: Option<Sensitivity>,
+    /// The same with boosted trees on both sides.
+    pub gain_of_trees_at_1: Option<Sensitivity>,
     /// The final score on the long recordings.
     pub fused: Holter,
     /// The same fusion without clusters there.
@@ -91,13 +94,18 @@ pub fn columns(channels: &[Channel]) -> [Vec<usize>; 2] {
 }
 
 /// Runs the bench.
-#[must_use]
-pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
+///
+/// # Errors
+/// [`WorkshopError`] if there is nothing to learn from.
+pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Result<Bench, WorkshopError> {
     let channels = channels(bundle.codebook.clusters);
     let alarms: Vec<&Scene> = of(scenes, Set::Cinc2015).collect();
-    let made = rows(&alarms, &channels, tell);
-    let [fused, control] = ["fused", "fused without clusters"].map(|n| made.iter().find(|r| r.name == n));
-    let gain_at_1 = fused.zip(control).and_then(|(a, b)| gain_at(a, b, 1.0));
+    let made = rows(&alarms, &channels, tell)?;
+    let gain = |name: &str, control: &str| {
+        let [row, control] = [name, control].map(|n| made.iter().find(|r| r.name == n));
+        row.zip(control).and_then(|(a, b)| gain_at(a, b, SHIPPED))
+    };
+    let (gain_at_1, gain_of_trees_at_1) = (gain(FUSED, BARE), gain(TREES, BARE_TREES));
     tell("long recordings");
     let [all, without] = columns(&channels).map(|columns| Final::new(&alarms, &columns));
     let long = |of: &Final| holter(scenes, &|v| of.fit.score(v), of.limit(SHIPPED));
@@ -106,7 +114,7 @@ pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
     let mute = |s: &&&Scene| s.values.iter().all(Option::is_none);
     let tracks: Vec<Track> = alarms.iter().map(|s| s.track(|_| 0.0)).collect();
     tell("the signal gate, budgets, and the monitor's alarms");
-    Bench {
+    Ok(Bench {
         model: bundle.id.clone(),
         recordings: alarms.len(),
         hours: hours(&tracks.iter().collect::<Vec<_>>()),
@@ -116,13 +124,14 @@ pub fn bench(bundle: &Bundle, scenes: &[Scene], tell: &dyn Fn(&str)) -> Bench {
         ],
         rows: made.iter().map(super::rows::Row::figures).collect(),
         gain_at_1,
+        gain_of_trees_at_1,
         fused: long(&all),
         control: long(&without),
         gate: gate(scenes, &all.pairs(&alarms), SHIPPED, &score, all.limit(SHIPPED)),
         budgets: budgets(scenes, &score, &limits, calm(&all.tracks)),
         challenge: challenge(&alarms),
         last: all,
-    }
+    })
 }
 
 /// The fused score of a bundle, fitted on all intensive-care recordings.

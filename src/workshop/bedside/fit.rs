@@ -38,7 +38,9 @@ pub fn folds(scenes: &[&Scene]) -> Vec<u64> {
 
 type Row<'a> = (&'a [f32], bool);
 
-fn rows<'a>(scene: &'a Scene, columns: &[usize], before: Option<&Logistic>) -> Vec<(Vec<f32>, bool)> {
+/// What a recording teaches: values of the columns, and whether they tell a true alarm. `before` says which seconds stand
+/// out; without it an even share of them counts.
+pub(super) fn rows<'a>(scene: &'a Scene, columns: &[usize], before: Option<&Fit>) -> Vec<(Vec<f32>, bool)> {
     let Some(alarm) = scene.alarm_s() else { return Vec::new() };
     let value = |t: usize| scene.values.get(t)?.as_deref();
     let until = if scene.truth() { alarm - UNTIL_S } else { alarm + AFTER_FALSE_S };
@@ -52,15 +54,9 @@ fn rows<'a>(scene: &'a Scene, columns: &[usize], before: Option<&Logistic>) -> V
         return other.iter().step_by(EVERY / 2).chain(late).map(pick).collect();
     };
     let highest = |rows: &[Row<'a>], count: usize| {
-        let mut scored: Vec<(f64, (Vec<f32>, bool))> = rows
-            .iter()
-            .map(|row| {
-                let picked = pick(row);
-                (before.probability(&picked.0), picked)
-            })
-            .collect();
+        let mut scored: Vec<(f32, &Row)> = rows.iter().map(|row| (before.score(row.0), row)).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        scored.into_iter().take(count).map(|s| s.1).collect::<Vec<_>>()
+        scored.into_iter().take(count).map(|s| pick(s.1)).collect::<Vec<_>>()
     };
     let even = other.iter().step_by(EVERY).map(pick);
     even.chain(highest(&other, WORST)).chain(highest(&told, BEST)).collect()
@@ -69,20 +65,19 @@ fn rows<'a>(scene: &'a Scene, columns: &[usize], before: Option<&Logistic>) -> V
 /// Fits on some recordings, over some of the channels; the other weights are 0.
 #[must_use]
 pub fn fit(scenes: &[&Scene], columns: &[usize]) -> Fit {
-    let mut fitted: Option<Logistic> = None;
-    let mut usual = Vec::new();
+    let mut fitted: Option<Fit> = None;
     for _ in 0..TURNS {
         let all: Vec<(Vec<f32>, bool)> =
             scenes.par_iter().flat_map_iter(|s| rows(s, columns, fitted.as_ref())).collect();
         let features: Vec<&[f32]> = all.iter().map(|r| r.0.as_slice()).collect();
         let targets: Vec<bool> = all.iter().map(|r| r.1).collect();
-        fitted = Some(Logistic::fit(&features, &targets, RIDGE));
+        let Logistic { weights, intercept, .. } = Logistic::fit(&features, &targets, RIDGE);
         let mean =
             |i: usize| features.iter().map(|f| f64::from(f[i])).sum::<f64>() / features.len().max(1) as f64;
-        usual = (0..columns.len()).map(mean).collect();
+        let usual = (0..columns.len()).map(mean).collect();
+        fitted = Some(Fit { columns: columns.to_vec(), weights, intercept, usual });
     }
-    let fitted = fitted.unwrap_or_default();
-    Fit { columns: columns.to_vec(), weights: fitted.weights, intercept: fitted.intercept, usual }
+    fitted.unwrap_or_default()
 }
 
 /// A fitted score over some channels.

@@ -1,7 +1,7 @@
 //! The bench of alerts: long recordings with known events, through the very pipeline that runs live.
 //!
 //! What it does: knows the recordings and their events (`records`), runs every one once and keeps what each second showed
-//! (`cache`), gives each second its channels (`scene`), fits the fused score (`fit`), and counts what it and the controls
+//! (`cache`), gives each second its channels (`scene`), fits the fused score (`fit`) and what it is compared with (`boosted`), and counts what it and the controls
 //! beside it tell at so many alerts per bed-hour (`operate`, `rows`, `holter`, `challenge`), what the signal gate does to
 //! them (`gate`) and whether a budget means the same on every bed (`budget`).
 //! What it never does: tune on what it reports; every figure is on patients that score and limit did not see.
@@ -9,6 +9,7 @@
 //! `wardbeat fit-live`.
 
 mod bench;
+mod boosted;
 mod budget;
 mod cache;
 mod challenge;
@@ -27,7 +28,7 @@ mod summary;
 pub use bench::{Bench, bench, fit_live};
 pub use cache::{Cached, fill};
 pub use leaf::{Leaf, leaves};
-pub use page::{gate_told, page};
+pub use page::{gains_told, gate_told, page};
 pub use records::{Alarm, Event, Kind, Record, Set, records};
 pub use scene::{Scene, scenes};
 pub use sentences::sentences;

@@ -4,6 +4,7 @@ use super::bench::{Bench, SHIPPED};
 use super::budget::{Budget, Spread};
 use super::gate::Gate;
 use super::leaf::{Fate, Leaf};
+use super::operate::Sensitivity;
 use super::rows::{Figures, KINDS};
 use crate::workshop::evaluate::Interval;
 use contract::Alert;
@@ -85,6 +86,23 @@ pub fn gate_told(gate: &Gate) -> Vec<String> {
     told
 }
 
+/// What the clusters add, in plain sentences.
+#[must_use]
+pub fn gains_told(bench: &Bench) -> Vec<String> {
+    let both = [
+        ("the fused score", bench.gain_at_1),
+        ("boosted trees on the same channels", bench.gain_of_trees_at_1),
+    ];
+    let line = |(what, gain): (&str, Option<Sensitivity>)| {
+        let g = gain?.share;
+        Some(format!(
+            "At {SHIPPED} an hour the clusters add {:+.2} ({:+.2} to {:+.2}) to {what}, against the same without them.",
+            g.value, g.low, g.high
+        ))
+    };
+    both.into_iter().filter_map(line).collect()
+}
+
 fn gate(gate: &Gate) -> String {
     let lines: Vec<String> = gate_told(gate).iter().map(|line| format!("<li>{line}</li>")).collect();
     format!("<h2>Artefact</h2>\n<ul>\n{}\n</ul>\n", lines.join("\n"))
@@ -132,6 +150,7 @@ pub fn page(bench: &Bench, leaves: &[Leaf]) -> String {
         Alert::LIMITS
     );
     html.push_str(&rows(&bench.rows));
+    let _ = writeln!(html, "<p>{}</p>", gains_told(bench).join("<br>"));
     if let Some(fused) = bench.rows.first() {
         html.push_str("<h2>The fused score by kind of event</h2>\n");
         html.push_str(&by_kind(fused));

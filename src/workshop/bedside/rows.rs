@@ -1,10 +1,12 @@
 //! The rows of the tables: the fused score, each channel by itself, and the controls beside them.
 
-use super::fit::cross_validated;
+use super::boosted::boosted;
+use super::fit::{Fit, cross_validated};
 use super::operate::{Operation, RATES, Sensitivity, gain, operate, sensitivity};
 use super::scene::{BEFORE_S, CLUSTERS, FROM_S, Scene};
 use super::{Kind, NONE, Track};
 use crate::pipeline::Channel;
+use crate::workshop::WorkshopError;
 use crate::workshop::evaluate::bootstrap;
 use crate::workshop::metrics::auroc;
 use rand::{Rng, SeedableRng};
@@ -12,6 +14,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// The fused score.
+pub const FUSED: &str = "fused";
+/// The same fusion without clusters.
+pub const BARE: &str = "fused without clusters";
+/// Boosted trees on the same channels, with clusters and without.
+pub const TREES: &str = "boosted trees";
+pub const BARE_TREES: &str = "boosted trees without clusters";
 /// Seconds before an alarm whose window is compared with others of the recording.
 const WINDOW_BEFORE_S: usize = 2;
 /// Windows apart.
@@ -139,22 +148,27 @@ fn shuffled(tracks: &[Track]) -> Vec<Track> {
 }
 
 /// All rows, the fused score first, over the intensive-care recordings.
-#[must_use]
-pub fn rows(scenes: &[&Scene], channels: &[Channel], tell: &dyn Fn(&str)) -> Vec<Row> {
+///
+/// # Errors
+/// As [`boosted`].
+pub fn rows(scenes: &[&Scene], channels: &[Channel], tell: &dyn Fn(&str)) -> Result<Vec<Row>, WorkshopError> {
     let at = |name: &str| channels.iter().position(|c| c.name == name).unwrap_or_default();
     let by = |score: &dyn Fn(&[f32]) -> f32| scenes.iter().map(|s| s.track(score)).collect::<Vec<_>>();
-    let fused = |columns: &[usize]| {
-        let fits = cross_validated(scenes, columns);
-        scenes.iter().zip(&fits).map(|(s, fit)| s.track(|v| fit.score(v))).collect::<Vec<_>>()
-    };
+    let fused =
+        |fits: &[Fit]| scenes.iter().zip(fits).map(|(s, fit)| s.track(|v| fit.score(v))).collect::<Vec<_>>();
     let all: Vec<usize> = (0..channels.len()).collect();
     let without: Vec<usize> =
         all.iter().copied().filter(|c| !CLUSTERS.contains(&channels[*c].group)).collect();
     tell("fused score");
-    let mut made = vec![("fused", fused(&all))];
+    let fits = cross_validated(scenes, &all);
+    let mut made = vec![(FUSED, fused(&fits))];
     made.push(("shuffled times", shuffled(&made[0].1)));
     tell("the same fusion without clusters");
-    made.push(("fused without clusters", fused(&without)));
+    let bare = cross_validated(scenes, &without);
+    made.push((BARE, fused(&bare)));
+    tell("boosted trees");
+    made.push((TREES, boosted(scenes, &fits, &all)?));
+    made.push((BARE_TREES, boosted(scenes, &bare, &without)?));
     let rate: Vec<usize> = ["rate5_up", "rate5_down", "gap_up"].map(at).to_vec();
     made.push(("heart-rate meter", by(&|v| rate.iter().map(|c| v[*c]).fold(f32::MIN, f32::max))));
     made.push(("amplitude", by(&|v| v[at("amplitude_5s")])));
@@ -163,10 +177,9 @@ pub fn rows(scenes: &[&Scene], channels: &[Channel], tell: &dyn Fn(&str)) -> Vec
     for (name, column) in ["entropy", "novelty", "shift", "evidence"].into_iter().zip(four) {
         made.push((name, by(&|v| v[column])));
     }
-    made.into_iter()
-        .map(|(name, tracks)| {
-            tell(name);
-            Row::new(name, tracks)
-        })
-        .collect()
+    let row = |(name, tracks)| {
+        tell(name);
+        Row::new(name, tracks)
+    };
+    Ok(made.into_iter().map(row).collect())
 }

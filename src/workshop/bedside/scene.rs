@@ -74,11 +74,17 @@ impl Scene {
     /// The recording under a score of its channels.
     #[must_use]
     pub fn track(&self, score: impl Fn(&[f32]) -> f32) -> Track {
+        self.under(self.scores(&score))
+    }
+
+    /// The recording under these scores, one a second.
+    #[must_use]
+    pub fn under(&self, scores: Vec<f32>) -> Track {
         let event = self.record.alarm.filter(|a| a.truth);
         let window = |at_s: f64| at_s as usize - BEFORE_S..at_s as usize + AFTER_S;
         Track {
             patient: self.record.patient,
-            scores: self.scores(&score),
+            scores,
             counted: self.counted(),
             event: event.map(|a| (a.kind, window(a.at_s))),
         }

@@ -23,11 +23,12 @@ pub fn sentences(summary: &Value) -> Option<[String; 3]> {
     let often = format!(
         "**How often it comes:** the site sets it; with the fused score set to one alert an hour on difficult \
          intensive-care recordings, {:.1} an hour came there on patients it had not seen, {:.1} an hour in recordings of \
-         normal rhythm ({} in {:.1} h), and {} in {:.0} min of added noise.",
+         normal rhythm ({} in {:.1} h, so at most {:.1} an hour at 95 %), and {} in {:.0} min of added noise.",
         of(&format!("{at}_all/realised_per_bed_hour"))?,
         of("/mitdb_normal_advisories_per_hour/value")?,
         of("/mitdb_normal_advisories_per_hour/alerts")?,
         of("/mitdb_normal_advisories_per_hour/hours")?,
+        of("/mitdb_normal_advisories_per_hour/high")?,
         of("/noise_advisories/in_noise")?,
         of("/noise_advisories/minutes_of_noise")?,
     );

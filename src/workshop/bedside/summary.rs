@@ -1,7 +1,7 @@
 //! `summary.json`: the figures that scripts read, each beside the hours or events it rests on.
 
 use super::bench::Bench;
-use super::rows::{Figures, KINDS};
+use super::rows::{BARE, BARE_TREES, FUSED, Figures, KINDS, TREES};
 use serde_json::{Map, Value, json};
 
 /// The part of a key that names a budget: 0.5, 1, 2 …
@@ -12,11 +12,13 @@ fn rate(per_hour: f64) -> String {
 /// Kinds whose sensitivity has a key; the others stand in the report.
 const TOLD: [&str; 4] = ["all", "asystole", "vf", "vt"];
 /// Rows with keys of their own, by the beginning of the key.
-const ROWS: [(&str, &str); 5] = [
-    ("", "fused"),
+const ROWS: [(&str, &str); 7] = [
+    ("", FUSED),
     ("control_amplitude_", "amplitude"),
     ("control_rate_", "heart-rate meter"),
-    ("control_fused_", "fused without clusters"),
+    ("control_fused_", BARE),
+    ("boosted_", TREES),
+    ("control_boosted_", BARE_TREES),
     ("control_shuffled_", "shuffled times"),
 ];
 
@@ -63,6 +65,7 @@ pub fn summary(bench: &Bench) -> Value {
         }
     }
     keys.insert("gain_over_control_fused_at_1".into(), json!(bench.gain_at_1));
+    keys.insert("gain_of_boosted_over_control_boosted_at_1".into(), json!(bench.gain_of_trees_at_1));
     let holter = &bench.fused;
     keys.insert("mitdb_normal_advisories_per_hour".into(), json!(holter.normal));
     keys.insert("mitdb_onsets_within_60_s".into(), json!(holter.onsets));
@@ -171,6 +174,7 @@ mod tests {
             silent: [1, 0],
             rows: ROWS.iter().map(figures).collect(),
             gain_at_1: Some(share),
+            gain_of_trees_at_1: Some(share),
             fused: holter.clone(),
             control: holter,
             gate: Gate::default(),
