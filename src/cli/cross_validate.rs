@@ -6,7 +6,7 @@ use crate::daemon::Clock;
 use crate::model::Bundle;
 use crate::workshop;
 use crate::workshop::dataset::{Annotated, PtbXl, read_ludb, read_qtdb};
-use crate::workshop::evaluate::pieces;
+use crate::workshop::evaluate::{TREES, pieces};
 use crate::workshop::fit_clusters::{self, BLOCK_WEIGHTS};
 use crate::workshop::folds::{Fold, Plan};
 use crate::workshop::report::{self, Judging, Parts, Sources};
@@ -54,6 +54,9 @@ pub(super) struct Args {
     /// Weight of each tapped block in the clusters' distance, first to last.
     #[arg(long, requires = "folds", value_delimiter = ',', default_values_t = BLOCK_WEIGHTS)]
     block_weights: Vec<f32>,
+    /// Trees of each forest, in steps of 25; fewer only to try the chain.
+    #[arg(long, requires = "folds", default_value_t = TREES as u64, value_parser = clap::value_parser!(u64).range(1..=2_000))]
+    trees: u64,
     /// Folder for the checkpoints of a training that goes on.
     #[arg(long, requires = "folds", default_value = "target/folds")]
     work: PathBuf,
@@ -164,7 +167,7 @@ fn judge(
         let name = fold.name();
         let bundle = plan.fit(fold, set, ludb, &|line| progress.set_message(format!("{name}: {line}")))?;
         if args.until > Stage::Fit {
-            let forests = bar(pieces(bundle.manifest.classes.len(), true), "forests");
+            let forests = bar(pieces(bundle.manifest.classes.len(), plan.how()), "forests");
             let judged = plan.judge(fold, &bundle, set, &|line| match line {
                 "" => forests.inc(1),
                 line => progress.set_message(format!("{name}: {line}")),
@@ -205,6 +208,7 @@ pub(super) fn run(
         clusters: args.clusters as usize,
         starts: args.starts,
         block_weights: args.block_weights.clone(),
+        trees: args.trees as usize,
     };
     let set = PtbXl::read(data, records, &bar(0, "reading records"))?;
     train(&plan, &folds, &set)?;
@@ -227,7 +231,7 @@ pub(super) fn run(
             progress.set_message(line.to_owned());
         }
     };
-    let parts = Parts::make(&args.out, bundle, judged, &sources, &|| clock.micros(), &tell)?;
+    let parts = Parts::make(&args.out, bundle, judged, &sources, plan.how(), &|| clock.micros(), &tell)?;
     report::write(&args.out, &parts)?;
     progress.finish_and_clear();
     println!("report in {}", args.out.join("report.html").display());

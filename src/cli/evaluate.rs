@@ -5,7 +5,8 @@ use super::{Failure, age, cross_validate, evaluate_live};
 use crate::model::{Bundle, arrays};
 use crate::workshop::bedside::sentences;
 use crate::workshop::dataset::PtbXl;
-use crate::workshop::evaluate::{Figures, Judged, card, evaluate, pieces};
+use crate::workshop::evaluate::{Figures, How, Judged, TREES, Told, card, evaluate, pieces};
+use crate::workshop::report::promised;
 use std::path::{Path, PathBuf};
 
 /// What to judge.
@@ -45,6 +46,9 @@ pub(super) struct Args {
     /// Summary of `evaluate live` of the same bundle, for what the card says of alerts.
     #[arg(long, default_value = "docs/reports/live/summary.json")]
     live: PathBuf,
+    /// Summary of the cross-validation that chose the bundle, for the card's table.
+    #[arg(long, default_value = "docs/reports/ptbxl/summary.json")]
+    report: PathBuf,
     /// The fold to judge; it and the one before it were kept from training.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=10))]
     fold: u8,
@@ -61,21 +65,23 @@ enum What {
     Live(evaluate_live::Args),
 }
 
-/// What the summary says of this bundle's alerts; `None` where it is not there or of another bundle.
-fn alerts(summary: &Path, bundle: &Bundle) -> Option<[String; 3]> {
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(summary).ok()?).ok()?;
-    (summary["model"] == bundle.id.as_str()).then(|| sentences(&summary)).flatten()
+/// A summary, if it is there and of this bundle.
+fn summary(path: &Path, bundle: &Bundle) -> Option<serde_json::Value> {
+    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    (summary["model"] == bundle.id.as_str()).then_some(summary)
 }
 
-fn write_card(folder: &Path, bundle: &Bundle, figures: &Figures, live: &Path) -> Result<(), Failure> {
+fn write_card(args: &Args, folder: &Path, bundle: &Bundle, figures: &Figures) -> Result<(), Failure> {
     let names = ["manifest.json", "weights.safetensors", "codebook.safetensors"];
     let bytes = names.map(|name| arrays::read(&folder.join(name)));
     let mut files = Vec::new();
     for (name, bytes) in names.iter().zip(&bytes) {
         files.push((*name, bytes.as_ref().map_err(Clone::clone)?.as_slice()));
     }
-    let told = alerts(live, bundle);
-    arrays::write(&folder.join("CARD.md"), card(bundle, figures, &files, told.as_ref()).as_bytes())?;
+    let alerts = summary(&args.live, bundle).as_ref().and_then(sentences);
+    let folds = summary(&args.report, bundle).as_ref().and_then(promised);
+    let text = card(bundle, figures, &files, Told { alerts, folds });
+    arrays::write(&folder.join("CARD.md"), text.as_bytes())?;
     Ok(())
 }
 
@@ -104,8 +110,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let progress = bar(0, "reading records");
     let set = PtbXl::read(&data, args.records, &progress)?;
     let train = taught_by(args.fold);
-    let forests = bar(pieces(bundle.manifest.classes.len(), false), "forests");
-    let Judged { figures, .. } = evaluate(&bundle, &set, &train, args.fold, false, &|line| match line {
+    let how = How { bounds: false, trees: TREES };
+    let forests = bar(pieces(bundle.manifest.classes.len(), how), "forests");
+    let Judged { figures, .. } = evaluate(&bundle, &set, &train, args.fold, how, &|line| match line {
         "" => forests.inc(1),
         line => forests.say(line),
     })?;
@@ -126,7 +133,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         arrays::write(path, serde_json::to_string_pretty(&figures)?.as_bytes())?;
     }
     if let (true, Some(folder)) = (args.card, &args.model) {
-        write_card(folder, &bundle, &figures, &args.live)?;
+        write_card(args, folder, &bundle, &figures)?;
     }
     Ok(())
 }

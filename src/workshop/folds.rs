@@ -6,7 +6,7 @@
 
 use super::WorkshopError;
 use super::dataset::{Annotated, PtbXl};
-use super::evaluate::{Judged, evaluate};
+use super::evaluate::{How, Judged, evaluate};
 use super::fit_clusters;
 use super::train::{self, Epoch, Run, Training};
 use crate::model::{Arrays, Bundle, ModelError, arrays};
@@ -60,6 +60,8 @@ pub struct Plan {
     pub starts: u64,
     /// Weight of each tapped block in the clusters' distance.
     pub block_weights: Vec<f32>,
+    /// Trees of each forest.
+    pub trees: usize,
 }
 
 /// A JSON file, if it is there.
@@ -80,6 +82,12 @@ impl Plan {
     #[must_use]
     pub fn bundle(&self, fold: Fold) -> PathBuf {
         self.out.join("weights").join(fold.name())
+    }
+
+    /// How each fold is judged.
+    #[must_use]
+    pub fn how(&self) -> How {
+        How { bounds: true, trees: self.trees }
     }
 
     fn judgement(&self, fold: Fold) -> PathBuf {
@@ -198,7 +206,7 @@ impl Plan {
         Ok(Bundle::read(&folder)?)
     }
 
-    /// The fold's judgement; made where it is not there yet or belongs to another bundle.
+    /// The fold's judgement; made where it is not there yet or is of another bundle or other forests.
     ///
     /// # Errors
     /// [`WorkshopError`] if the fold has too few records or a file cannot be read or written.
@@ -212,10 +220,11 @@ impl Plan {
         let path = self.judgement(fold);
         if let Some(judged) = read_json::<Judged>(&path)?
             && judged.figures.model == bundle.id
+            && judged.figures.trees == self.trees
         {
             return Ok(judged);
         }
-        let judged = evaluate(bundle, set, &fold.train(), fold.test, true, tell)?;
+        let judged = evaluate(bundle, set, &fold.train(), fold.test, self.how(), tell)?;
         let text = serde_json::to_string(&judged).map_err(|e| WorkshopError::Json(e.to_string()))?;
         arrays::write(&path, (text + "\n").as_bytes())?;
         Ok(judged)

@@ -6,6 +6,7 @@ use crate::workshop::LEAD_SETS;
 use std::fmt::Write;
 
 const CARD: &str = include_str!("card.md");
+const NOT_JUDGED: &str = "Not done with this bundle: run `wardbeat evaluate --folds 10`.";
 const NOT_MEASURED: &str = "Not measured with this bundle: run `wardbeat evaluate live`.";
 
 fn lead_table(figures: &Figures) -> String {
@@ -39,18 +40,21 @@ fn novelty_table(bundle: &Bundle) -> String {
     table
 }
 
-/// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states, `alerts` what an alert means,
-/// how often it comes and what it misses ([`crate::workshop::bedside::sentences()`]); without it the card says so.
+/// What reports say of the bundle, as far as they are there.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// What an alert means, how often it comes and what it misses ([`crate::workshop::bedside::sentences()`]).
+    pub alerts: Option<[String; 3]>,
+    /// The table of the cross-validation ([`crate::workshop::report::promised`]).
+    pub folds: Option<String>,
+}
+
+/// `CARD.md` of a bundle with its figures; `files` are names and bytes whose hashes it states. What is not known it says.
 #[must_use]
-pub fn card(
-    bundle: &Bundle,
-    figures: &Figures,
-    files: &[(&str, &[u8])],
-    alerts: Option<&[String; 3]>,
-) -> String {
+pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])], told: Told) -> String {
     let percent = |v: f64| format!("{:.1} %", v * 100.0);
-    let [forest, surrogate, majority] =
-        ["forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
+    let [forest, hard, surrogate, majority] =
+        ["forest_soft", "forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
     let mut hashes = String::new();
     for (name, bytes) in files {
         let _ = writeln!(hashes, "- `{name}`: `{}`", sha256_hex(bytes));
@@ -69,6 +73,8 @@ pub fn card(
         ("{temperature}", format!("{:.4}", bundle.codebook.facts.temperature)),
         ("{forest_agreement}", percent(forest.agreement)),
         ("{kappa}", format!("{:.3}", forest.kappa)),
+        ("{hard_agreement}", percent(hard.agreement)),
+        ("{hard_kappa}", format!("{:.3}", hard.kappa)),
         ("{exact}", percent(forest.exact)),
         ("{surrogate_agreement}", percent(surrogate.agreement)),
         ("{surrogate_kappa}", format!("{:.3}", surrogate.kappa)),
@@ -78,7 +84,8 @@ pub fn card(
         ("{forest_auroc}", format!("{:.4}", forest.auroc_macro)),
         ("{auroc_hard}", format!("{:.4}", figures.chosen.auroc_hard)),
         ("{forest_auroc_hard}", format!("{:.4}", forest.auroc_hard)),
-        ("{alerts}", alerts.map_or_else(|| NOT_MEASURED.into(), |told| told.join("\n\n"))),
+        ("{folds}", told.folds.unwrap_or_else(|| NOT_JUDGED.into())),
+        ("{alerts}", told.alerts.map_or_else(|| NOT_MEASURED.into(), |three| three.join("\n\n"))),
         ("{hashes}", hashes),
     ];
     values.iter().fold(CARD.to_owned(), |text, (key, value)| text.replace(key, value.trim_end()))

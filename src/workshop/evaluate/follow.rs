@@ -88,9 +88,10 @@ impl Rows<'_> {
     pub fn by_forest(
         &self,
         decided: &[Vec<bool>],
+        trees: usize,
         tell: impl Fn() + Sync,
     ) -> Result<Vec<Vec<f32>>, WorkshopError> {
-        forest(&self.old, decided, &self.new, 1, tell)
+        forest(&self.old, decided, &self.new, (trees, 1), tell)
     }
 
     /// The same of a logistic regression a class.

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-/// Trees of each forest, and rows of a leaf at least (docs/method.md, fidelity).
-const TREES: usize = 300;
+/// Trees of a forest (docs/method.md, evaluation).
+pub const TREES: usize = 300;
+/// Rows of a leaf at least.
 const LEAF: usize = 2;
-/// Trees grown in one piece, so that all cores have work.
+/// Trees grown in one piece, so that all cores have work: a forest is whole pieces.
 const PIECE: usize = 25;
 
 fn matrix(rows: &[&[f32]]) -> Result<DenseMatrix<f32>, WorkshopError> {
@@ -16,7 +17,7 @@ fn matrix(rows: &[&[f32]]) -> Result<DenseMatrix<f32>, WorkshopError> {
     DenseMatrix::from_2d_vec(&rows).map_err(|e| WorkshopError::Forest(e.to_string()))
 }
 
-/// Fits on `rows` and `targets` `[class][row]`; probabilities `[class][row]` of the `unseen` rows. `tell` hears of
+/// Fits so many trees on `rows` and `targets` `[class][row]`; probabilities `[class][row]` of the `unseen` rows. `tell` hears of
 /// each finished piece.
 ///
 /// # Errors
@@ -25,12 +26,12 @@ pub fn forest(
     rows: &[&[f32]],
     targets: &[Vec<bool>],
     unseen: &[&[f32]],
-    seed: u64,
+    (trees, seed): (usize, u64),
     tell: impl Fn() + Sync,
 ) -> Result<Vec<Vec<f32>>, WorkshopError> {
     let (x, new) = (matrix(rows)?, matrix(unseen)?);
     let features = rows.first().map_or(1, |r| r.len());
-    let pieces = TREES / PIECE;
+    let pieces = trees.div_ceil(PIECE);
     let jobs: Vec<(usize, usize)> =
         (0..targets.len()).flat_map(|c| (0..pieces).map(move |p| (c, p))).collect();
     let grow = |&(class, piece): &(usize, usize)| -> Result<Vec<f32>, WorkshopError> {
@@ -62,8 +63,8 @@ pub fn forest(
 
 /// Steps that `tell` will be called for.
 #[must_use]
-pub fn pieces(classes: usize) -> u64 {
-    (classes * TREES / PIECE) as u64
+pub fn pieces(classes: usize, trees: usize) -> u64 {
+    (classes * trees.div_ceil(PIECE)) as u64
 }
 
 #[cfg(test)]
@@ -76,7 +77,7 @@ mod tests {
         let xor = |r: &[f32; 2]| (r[0] < 10.0) != (r[1] < 10.0);
         let refs: Vec<&[f32]> = rows.iter().map(|r| &r[..]).collect();
         let targets = vec![rows.iter().map(xor).collect::<Vec<bool>>()];
-        let said = forest(&refs, &targets, &refs, 1, || ()).expect("fits");
+        let said = forest(&refs, &targets, &refs, (TREES, 1), || ()).expect("fits");
         let right = said[0].iter().zip(&targets[0]).filter(|(p, t)| (**p >= 0.5) == **t).count();
         assert!(right >= 390, "{right} of 400");
     }

@@ -18,11 +18,12 @@ pub use age::{
     tell_ages_by_patient,
 };
 pub use attribution::{METHODS, Method, attribution};
-pub use card::card;
+pub use card::{Told, card};
 pub use choice::{Candidate, choose};
 pub use entropy::{ClassEntropy, Dose, Errors, by_class, errors, noise_response};
 pub use flips::{Flips, flips};
 pub use follow::Followed;
+pub use forest::TREES;
 pub use interval::{Interval, OverFolds, bootstrap};
 pub use landmarks::{Landmarks, landmarks, letters};
 
@@ -77,6 +78,9 @@ pub struct Figures {
     pub records: usize,
     /// Clusters.
     pub clusters: usize,
+    /// Trees of each forest.
+    #[serde(default)]
+    pub trees: usize,
     /// The bundle's thresholds.
     pub thresholds: Vec<f32>,
     /// Macro AUROC from scores, 12 leads.
@@ -155,8 +159,18 @@ impl Columns {
     }
 }
 
+/// How a bundle is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct How {
+    /// Judges the followers that bound the claim from above and below too.
+    pub bounds: bool,
+    /// Trees of each forest, in steps of 25; [`TREES`] for figures that are to be compared.
+    pub trees: usize,
+}
+
 /// One fold under judgement.
 struct Trial<'a> {
+    how: How,
     bundle: &'a Bundle,
     set: &'a PtbXl,
     /// Labelled records of the training folds, of the fold judged, and what the network says of them.
@@ -198,11 +212,11 @@ impl Trial<'_> {
         let mut all = BTreeMap::new();
         (self.tell)("forest and logistic regression on cluster proportions");
         let rows = Self::rows(&self.learnt, &self.read, |s| &s.proportion);
-        all.insert("forest".into(), rows.by_forest(decided, || (self.tell)(""))?);
+        all.insert("forest".into(), rows.by_forest(decided, self.how.trees, || (self.tell)(""))?);
         all.insert("logistic".into(), rows.by_logistic(decided));
         if soft {
             let rows = Self::rows(&self.learnt, &self.read, |s| &s.soft);
-            all.insert("forest_soft".into(), rows.by_forest(decided, || (self.tell)(""))?);
+            all.insert("forest_soft".into(), rows.by_forest(decided, self.how.trees, || (self.tell)(""))?);
             all.insert("logistic_soft".into(), rows.by_logistic(decided));
             all.insert("surrogate".into(), self.surrogate());
         }
@@ -232,7 +246,7 @@ impl Trial<'_> {
         let decided = decided.as_slice();
         let (old, new) = (baseline.read(&random, &taught), baseline.read(&random, &self.test));
         let rows = Self::rows(&old, &new, |s| &s.proportion);
-        all.insert("random_forest".into(), rows.by_forest(decided, tell)?);
+        all.insert("random_forest".into(), rows.by_forest(decided, self.how.trees, tell)?);
         all.insert(
             "random_pooled_logistic".into(),
             Self::rows(&old, &new, |s| &s.pooled).by_logistic(decided),
@@ -240,7 +254,8 @@ impl Trial<'_> {
         (self.tell)("bounds: the raw signal");
         let book = baseline.raw()?;
         let (old, new) = (baseline.read_raw(&book, &taught), baseline.read_raw(&book, &self.test));
-        all.insert("raw_forest".into(), Self::rows(&old, &new, |s| &s.proportion).by_forest(decided, tell)?);
+        let rows = Self::rows(&old, &new, |s| &s.proportion);
+        all.insert("raw_forest".into(), rows.by_forest(decided, self.how.trees, tell)?);
         Ok(all)
     }
 }
@@ -264,8 +279,8 @@ fn labelled(set: &PtbXl, folds: &[u8]) -> Vec<usize> {
 
 /// How often `tell` hears an empty line: a piece of a forest is grown.
 #[must_use]
-pub fn pieces(classes: usize, bounds: bool) -> u64 {
-    forest::pieces(classes) * if bounds { 5 } else { 3 }
+pub fn pieces(classes: usize, how: How) -> u64 {
+    forest::pieces(classes, how.trees) * if how.bounds { 5 } else { 3 }
 }
 
 /// AUROC by lead set, and the summaries with twelve leads.
@@ -295,8 +310,7 @@ fn by_leads(
     (leads, twelve)
 }
 
-/// Judges a bundle on one fold; followers learn from the network's own decisions on `train_folds`. With `bounds` the
-/// followers that bound the claim from above and below are judged too.
+/// Judges a bundle on one fold; followers learn from the network's own decisions on `train_folds`.
 ///
 /// # Errors
 /// [`WorkshopError`] if a fold is empty or the engine fails.
@@ -305,7 +319,7 @@ pub fn evaluate(
     set: &PtbXl,
     train_folds: &[u8],
     fold: u8,
-    bounds: bool,
+    how: How,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Judged, WorkshopError> {
     let (train, test) = (labelled(set, train_folds), labelled(set, &[fold]));
@@ -317,11 +331,11 @@ pub fn evaluate(
     let learnt = summaries(bundle, &train, |r| set.signal(r), LEAD_SETS[0].1);
     let classes = bundle.manifest.classes.len();
     let (old, new) = (Columns::of(set, &train, &learnt, classes), Columns::of(set, &test, &read, classes));
-    let trial = Trial { bundle, set, train, test, learnt, read, tell };
+    let trial = Trial { how, bundle, set, train, test, learnt, read, tell };
     let cut = &bundle.manifest.thresholds;
     let mut said = trial.followers(&old.decided(cut), true)?;
     let grown = said["forest"].clone();
-    if bounds {
+    if how.bounds {
         said.extend(trial.bounds(&old.decided(cut), train_folds)?);
     }
     let half = vec![0.5; classes];
@@ -331,6 +345,7 @@ pub fn evaluate(
         fold,
         records: trial.test.len(),
         clusters: bundle.codebook.clusters,
+        trees: how.trees,
         thresholds: cut.clone(),
         auroc_macro: leads["12"].auroc_macro,
         leads,

@@ -12,6 +12,7 @@ mod promises;
 mod summary;
 
 pub use parts::{Judging, Parts, Sources};
+pub use promises::promised;
 
 use super::WorkshopError;
 use crate::model::{ModelError, arrays};

@@ -3,7 +3,7 @@
 use super::Parts;
 use super::html::{interval, percent, score, table};
 use super::plots::{Series, lines};
-use super::promises::promises;
+use super::promises::page_table;
 use super::summary::{follower, over};
 use crate::workshop::WorkshopError;
 use crate::workshop::evaluate::{Followed, Landmarks, METHODS};
@@ -356,7 +356,7 @@ pub fn page(parts: &Parts) -> Result<String, WorkshopError> {
          letters are not portable between bundles.</p>\n<h2>What entropy is worth</h2>{}\n<h2>Beside other explanations</h2>{}\n{}</html>\n",
         parts.model,
         parts.training,
-        promises(parts),
+        page_table(parts),
         leads(parts),
         followers(parts),
         landmark_section(parts),

@@ -5,9 +5,9 @@ use crate::pipeline::preprocess::prepare_whole;
 use crate::workshop::WorkshopError;
 use crate::workshop::dataset::{Annotated, PtbXl};
 use crate::workshop::evaluate::{
-    AgeFigures, Aged, Candidate, ClassEntropy, Dose, Errors, Flips, Judged, Landmarks, Method, age_figures,
-    attribution, by_class, errors, evaluate, flips, known_of_folds, landmarks, letters, noise_response,
-    tell_ages,
+    AgeFigures, Aged, Candidate, ClassEntropy, Dose, Errors, Flips, How, Judged, Landmarks, Method,
+    age_figures, attribution, by_class, errors, evaluate, flips, known_of_folds, landmarks, letters,
+    noise_response, tell_ages,
 };
 use crate::workshop::folds::Fold;
 use crate::workshop::leads::LEAD_SETS;
@@ -139,7 +139,7 @@ fn between_folds(folds: &[Judging], ludb: &[Annotated]) -> Result<Vec<f64>, Work
 }
 
 impl Parts {
-    /// Makes what is not there yet. `micros` reads a clock for the methods' cost.
+    /// Makes what is not there yet; the bundle is judged as the folds were. `micros` reads a clock for the methods' cost.
     ///
     /// # Errors
     /// [`WorkshopError`] if a part fails.
@@ -148,6 +148,7 @@ impl Parts {
         bundle: &Bundle,
         folds: Vec<Judging>,
         sources: &Sources<'_>,
+        how: How,
         micros: &dyn Fn() -> u64,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, WorkshopError> {
@@ -157,7 +158,9 @@ impl Parts {
         let ids: Vec<&str> = folds.iter().map(|f| f.bundle.id.as_str()).collect();
         let ids = ids.join(" ");
         tell("the shipped bundle on fold 10");
-        let shipped = kept(folder, "shipped", id, || evaluate(bundle, set, &TRAIN, REPORT, true, tell))?;
+        let judged_as = format!("{id}, {} trees", how.trees);
+        let shipped =
+            kept(folder, "shipped", &judged_as, || evaluate(bundle, set, &TRAIN, REPORT, how, tell))?;
         let landmarks = kept(folder, "landmarks", id, || all_landmarks(bundle, sources, tell))?;
         tell("letters of all folds");
         let ari_folds = kept(folder, "stability", &ids, || between_folds(&folds, sources.ludb))?;

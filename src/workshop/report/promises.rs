@@ -4,15 +4,37 @@ use super::Parts;
 use super::html::{interval, percent, score, table};
 use super::summary::{CLAIM, follower, over};
 use crate::workshop::evaluate::{Followed, OverFolds};
+use serde::Serialize;
+use serde_json::Value;
+use std::fmt::Write;
 
-/// One promise: what, the paper's figure, what to reach, ours, whether it holds.
-fn promise(what: &str, paper: &str, goal: &str, ours: String, holds: bool) -> Vec<String> {
-    let verdict = if holds { "<b class=yes>reached</b>" } else { "<b class=no>not reached</b>" };
-    vec![what.into(), paper.into(), goal.into(), ours, verdict.into()]
+/// One promise.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Promise {
+    /// What.
+    figure: String,
+    /// The paper's figure, or none.
+    paper: String,
+    /// What was to be reached.
+    to_reach: String,
+    /// What was.
+    here: String,
+    /// Whether it holds.
+    reached: bool,
+}
+
+const HEAD: [&str; 5] = ["figure", "paper", "to reach", "here", ""];
+
+fn verdict(reached: bool) -> &'static str {
+    if reached { "reached" } else { "not reached" }
+}
+
+fn promise(what: &str, paper: &str, goal: &str, ours: String, holds: bool) -> Promise {
+    Promise { figure: what.into(), paper: paper.into(), to_reach: goal.into(), here: ours, reached: holds }
 }
 
 /// Promises on decisions, over the folds.
-fn decision_rows(parts: &Parts) -> Vec<Vec<String>> {
+fn decision_rows(parts: &Parts) -> Vec<Promise> {
     let claim = |of: fn(&Followed) -> f64| follower(parts, CLAIM, of);
     let (agreement, kappa) = (claim(|f| f.agreement), claim(|f| f.kappa));
     let (rf_right, rf_hard) = (claim(|f| f.accuracy), claim(|f| f.auroc_hard));
@@ -35,7 +57,7 @@ fn decision_rows(parts: &Parts) -> Vec<Vec<String>> {
 }
 
 /// Promises on the network's scores, fold 10.
-fn score_rows(parts: &Parts) -> Vec<Vec<String>> {
+fn score_rows(parts: &Parts) -> Vec<Promise> {
     let lead = |name: &str| parts.shipped.figures.leads.get(name).map_or(f64::NAN, |l| l.auroc_macro);
     let row = |what: &str, paper: &str, name: &str, goal: f64| {
         let ours = lead(name);
@@ -49,7 +71,7 @@ fn score_rows(parts: &Parts) -> Vec<Vec<String>> {
 }
 
 /// Promises on clusters and labels.
-fn cluster_rows(parts: &Parts) -> Vec<Vec<String>> {
+fn cluster_rows(parts: &Parts) -> Vec<Promise> {
     let mut rows = Vec::new();
     if let Some(l) = parts.landmarks.first() {
         let ours = format!("{}, margin {}", interval(l.ami), interval(l.margin));
@@ -70,8 +92,58 @@ fn cluster_rows(parts: &Parts) -> Vec<Vec<String>> {
     rows
 }
 
-/// The paper's results, what was to be reached, and what was.
-pub fn promises(parts: &Parts) -> String {
-    let rows = [decision_rows(parts), score_rows(parts), cluster_rows(parts)].concat();
-    table(&["figure", "paper", "to reach", "here", ""], &rows)
+/// All of them.
+pub fn promises(parts: &Parts) -> Vec<Promise> {
+    [decision_rows(parts), score_rows(parts), cluster_rows(parts)].concat()
+}
+
+/// The paper's results, what was to be reached, and what was, as HTML.
+pub fn page_table(parts: &Parts) -> String {
+    let row = |p: Promise| {
+        let class = if p.reached { "yes" } else { "no" };
+        let verdict = format!("<b class={class}>{}</b>", verdict(p.reached));
+        vec![p.figure, p.paper, p.to_reach, p.here, verdict]
+    };
+    table(&HEAD, &promises(parts).into_iter().map(row).collect::<Vec<_>>())
+}
+
+/// The same in Markdown, from a summary as `wardbeat evaluate --folds` writes it: README and card carry it word for word, and
+/// a test holds them to it. `None` where the summary has none.
+#[must_use]
+pub fn promised(summary: &Value) -> Option<String> {
+    let mut text = format!("| {} |\n|---|---|---|---|---|\n", HEAD.join(" | "));
+    for row in summary.get("promises")?.as_array()? {
+        let of = |key: &str| row.get(key)?.as_str();
+        let cells = [of("figure")?, of("paper")?, of("to_reach")?, of("here")?];
+        let verdict = verdict(row.get("reached")?.as_bool()?);
+        let _ = writeln!(text, "| {} | {verdict} |", cells.join(" | "));
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Option<String> {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).ok()
+    }
+
+    #[test]
+    fn a_promise_that_is_not_kept_is_said_to_be_so() {
+        let row = promise("agreement", "94.9 %", "97.5 %", "97.1 %".into(), false);
+        let table = promised(&serde_json::json!({ "promises": [row] })).expect("a table");
+        assert!(table.ends_with("| agreement | 94.9 % | 97.5 % | 97.1 % | not reached |\n"), "{table}");
+        assert_eq!(promised(&serde_json::json!({ "model": "m-1" })), None);
+    }
+
+    #[test]
+    fn readme_and_card_show_the_table_of_the_committed_report() {
+        let Some(summary) = file("docs/reports/ptbxl/summary.json") else { return };
+        let summary: Value = serde_json::from_str(&summary).expect("JSON");
+        let table = promised(&summary).expect("every promise");
+        for place in ["README.md", "models/ptbxl/CARD.md"] {
+            assert!(file(place).is_some_and(|text| text.contains(&table)), "{place} must show:\n\n{table}");
+        }
+    }
 }

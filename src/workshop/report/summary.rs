@@ -1,6 +1,7 @@
 //! `summary.json`: the figures that scripts read.
 
 use super::Parts;
+use super::promises::promises;
 use crate::workshop::evaluate::{Judged, OverFolds};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -61,5 +62,6 @@ pub fn summary(parts: &Parts) -> Value {
         "label_flip_precision_at_200": parts.flips.map(|f| f.precision_at_200),
         "label_flip_confident_learning": parts.flips.map(|f| f.confident_learning),
         "entropy_adds_to_own_error": parts.errors.gain,
+        "promises": promises(parts),
     })
 }
