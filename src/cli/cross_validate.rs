@@ -40,7 +40,7 @@ pub(super) struct Args {
     #[arg(long, requires = "folds", value_enum, default_value_t = Stage::Report)]
     until: Stage,
     /// Passes over the training folds.
-    #[arg(long, requires = "folds", default_value_t = 12)]
+    #[arg(long, requires = "folds", default_value_t = 16)]
     epochs: u32,
     /// Seed of training and clusters.
     #[arg(long, requires = "folds", default_value_t = 1)]

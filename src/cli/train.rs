@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Passes over the training folds.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 16)]
     epochs: u32,
     /// Seed; the same seed gives the same weights on any number of cores (on a GPU to rounding).
     #[arg(long, default_value_t = 1)]

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// Peak learning rate.
 const PEAK: f64 = 4e-3;
-const DECAY: f32 = 0.1;
+const DECAY: f32 = 0.2;
 const BETAS: [f32; 2] = [0.9, 0.99];
 const CLIP: f64 = 1.0;
 const EMA: f32 = 0.999;

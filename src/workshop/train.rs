@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Records a step.
 pub const BATCH: usize = 64;
 /// Raised with every change of what a step does: a run of another recipe is never gone on with, nor taken for done.
-pub const RECIPE: u32 = 2;
+pub const RECIPE: u32 = 3;
 /// Weight of the auxiliary statements' loss.
 const AUXILIARY_WEIGHT: f64 = 2.0;
 /// What to train.
