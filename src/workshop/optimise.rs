@@ -2,8 +2,8 @@
 //! the model.
 //!
 //! Muon (Jordan K et al., 2024) moves a kernel along its momentum with all directions made equally long, so that no few of
-//! them lead; scaled as in Liu J et al., Muon is scalable for LLM training (2025), one rate serves both. Six epochs give what
-//! AdamW alone gives in twenty-four (docs/method.md, training).
+//! them lead; scaled as in Liu J et al., Muon is scalable for LLM training (2025), one rate serves both. What it brings stands
+//! in docs/method.md, training.
 
 use crate::model::{Parts, orthogonal};
 use rayon::prelude::*;
