@@ -1,9 +1,9 @@
 //! The bench of alerts: long recordings with known events, through the very pipeline that runs live.
 //!
 //! What it does: knows the recordings and their events (`records`), runs every one once and keeps what each second showed
-//! (`cache`), gives each second its channels (`scene`), fits the fused score (`fit`) and
-//! boosted trees beside it (`boosted`), and counts what they and the controls tell at so many alerts per bed-hour (`operate`, `rows`, `holter`, `challenge`), what the signal gate does to
-//! them (`gate`) and whether a budget means the same on every bed (`budget`).
+//! (`cache`), gives each second its channels (`scene`), fits the fused score (`fit`) and boosted trees beside it (`boosted`),
+//! and counts what they and the controls tell at so many alerts per bed-hour (`operate`, `rows`, `holter`, `challenge`),
+//! what the signal gate does to them (`gate`) and whether a budget means the same on every bed (`budget`).
 //! What it never does: tune on what it reports; every figure is on patients that score and limit did not see.
 //! Door: [`records`], [`fill`], [`scenes`], then [`bench()`] or [`fit_live`]; called by `wardbeat evaluate live` and
 //! `wardbeat fit-live`.
