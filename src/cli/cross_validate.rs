@@ -7,7 +7,7 @@ use crate::model::Bundle;
 use crate::workshop;
 use crate::workshop::dataset::{Annotated, PtbXl, read_ludb, read_qtdb};
 use crate::workshop::evaluate::{TREES, pieces};
-use crate::workshop::fit_clusters::{self, BLOCK_WEIGHTS};
+use crate::workshop::fit_clusters::{self, BLOCK_WEIGHTS, CLUSTERS};
 use crate::workshop::folds::{Fold, Plan};
 use crate::workshop::report::{self, Judging, Parts, Sources};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, requires = "folds", default_value_t = 1)]
     seed: u64,
     /// Clusters K.
-    #[arg(long, requires = "folds", default_value_t = 16, value_parser = clap::value_parser!(u64).range(2..=64))]
+    #[arg(long, requires = "folds", default_value_t = CLUSTERS as u64, value_parser = clap::value_parser!(u64).range(2..=64))]
     clusters: u64,
     /// Starts of k-means; the best counts.
     #[arg(long, requires = "folds", default_value_t = 24)]

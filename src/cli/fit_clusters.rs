@@ -4,7 +4,7 @@ use super::Failure;
 use super::progress::{Progress, bar};
 use crate::model::{Bundle, arrays};
 use crate::workshop::dataset::{PtbXl, read_ludb};
-use crate::workshop::fit_clusters::{BLOCK_WEIGHTS, Plan, fit};
+use crate::workshop::fit_clusters::{BLOCK_WEIGHTS, CLUSTERS, Plan, fit};
 use crate::workshop::train::Training;
 use anyhow::Context;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Clusters K.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(2..=64))]
+    #[arg(long, default_value_t = CLUSTERS as u64, value_parser = clap::value_parser!(u64).range(2..=64))]
     clusters: u64,
     /// Starts of k-means; the best counts.
     #[arg(long, default_value_t = 24)]

@@ -30,6 +30,7 @@ mod recorder;
 mod registry;
 mod remote;
 mod running;
+mod secret;
 mod shutdown;
 mod sink;
 mod sniff;

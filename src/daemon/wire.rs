@@ -8,6 +8,7 @@ use super::DaemonError;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::queue::Queues;
+use super::secret;
 use super::tally::Tally;
 use crate::config::{Broker, Settings};
 use contract::UtcMs;
@@ -148,7 +149,7 @@ pub fn open(
     }
     if !broker.username.is_empty() {
         let password = match &broker.password_file {
-            Some(file) => String::from_utf8_lossy(&read(file)?).lines().next().unwrap_or_default().to_owned(),
+            Some(file) => secret::read(file)?,
             None => String::new(),
         };
         options.set_credentials(broker.username.clone(), password);

@@ -21,9 +21,11 @@ use std::sync::Arc;
 /// Fitting sample of each lead set: records and steps of each (docs/method.md, clusters).
 const SAMPLE_12: (usize, usize) = (2_400, 42);
 const SAMPLE_FEWER: (usize, usize) = (680, 25);
-/// Weight of each tapped block in the distance, first to last: the first one, whose steps follow the waves of a beat most
-/// closely, counts double (docs/method.md, clusters).
-pub const BLOCK_WEIGHTS: [f32; 3] = [2.0, 1.0, 1.0];
+/// Clusters of the shipped bundle (docs/decisions.md, Which clusters are shipped?).
+pub const CLUSTERS: usize = 24;
+/// Weight of each tapped block in the distance, first to last: the steps of the first one follow the waves of a beat most
+/// closely.
+pub const BLOCK_WEIGHTS: [f32; 3] = [12.0, 1.0, 1.0];
 /// Records that the surrogate learns from, at most about so many: more change nothing.
 const SURROGATE_RECORDS: usize = 6_000;
 /// Penalty of the surrogate's standardised weights.

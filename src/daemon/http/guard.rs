@@ -4,7 +4,7 @@
 
 use super::problem::Problem;
 use crate::config::Http;
-use crate::daemon::DaemonError;
+use crate::daemon::{DaemonError, secret};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -33,16 +33,15 @@ impl Guard {
         let token = match &config.token_file {
             None => None,
             Some(path) => {
-                let told = |why: String| DaemonError::File { path: path.display().to_string(), why };
-                let text = std::fs::read_to_string(path).map_err(|e| told(e.to_string()))?;
-                let token = text.lines().next().unwrap_or_default().trim();
+                let token = secret::read(path)?.trim().to_owned();
                 if token.len() < TOKEN_CHARS_MIN {
-                    return Err(told(format!(
+                    let why = format!(
                         "the first line must be a token of at least {TOKEN_CHARS_MIN} characters; \
                          `head -c 32 /dev/urandom | base64` makes one"
-                    )));
+                    );
+                    return Err(DaemonError::File { path: path.display().to_string(), why });
                 }
-                Some(Sha256::digest(token).into())
+                Some(Sha256::digest(&token).into())
             }
         };
         Ok(Self { token, only_here: listen.ip().is_loopback() && config.cert_file.is_none() })

@@ -26,10 +26,10 @@ fn matrix(rows: &[Vec<f32>]) -> Result<DenseMatrix<f32>, WorkshopError> {
 }
 
 /// Every recording under trees that did not see its patient. They learn from the seconds that stood out under `fits`, the
-/// logistic regressions over the same columns, one a recording.
+/// logistic regressions over the same columns, one a recording; where there are none, they have no verdict.
 ///
 /// # Errors
-/// [`WorkshopError::Forest`] if a fold has nothing to learn from.
+/// [`WorkshopError::Forest`] if the trees cannot be grown.
 pub fn boosted(scenes: &[&Scene], fits: &[Fit], columns: &[usize]) -> Result<Vec<Track>, WorkshopError> {
     let fold = folds(scenes);
     let of_fold = |k: u64| -> Result<Vec<(usize, Track)>, WorkshopError> {
@@ -40,6 +40,10 @@ pub fn boosted(scenes: &[&Scene], fits: &[Fit], columns: &[usize]) -> Result<Vec
             .flat_map(|(s, _)| rows(s, columns, Some(before)))
             .map(|(values, told)| (values, f32::from(u8::from(told))))
             .unzip();
+        if x.is_empty() {
+            let silent = |&i: &usize| (i, scenes[i].under(vec![NONE; scenes[i].values.len()]));
+            return Ok(held.iter().map(silent).collect());
+        }
         let parameters = XGRegressorParameters::default()
             .with_n_estimators(TREES)
             .with_max_depth(DEPTH)
@@ -115,5 +119,18 @@ mod tests {
         assert_eq!(tracks.len(), 60);
         assert_eq!(told(&tracks), 60);
         assert!(told(&by_line) < 20, "{}", told(&by_line));
+    }
+
+    #[test]
+    fn trees_that_saw_no_second_have_no_verdict() {
+        let silent = |patient| {
+            let mut scene = scene(patient);
+            scene.values.fill(None);
+            scene
+        };
+        let scenes: Vec<Scene> = (0..10).map(silent).collect();
+        let scenes: Vec<&Scene> = scenes.iter().collect();
+        let tracks = boosted(&scenes, &cross_validated(&scenes, &[0, 1]), &[0, 1]).expect("no fault");
+        assert!(tracks.len() == 10 && tracks.iter().all(|t| t.scores.len() == 125 && t.scores[50] == NONE));
     }
 }

@@ -15,14 +15,21 @@ fn interval(i: Interval) -> String {
 }
 
 fn rows(figures: &[Figures]) -> String {
-    let mut html = String::from("<table><tr><th>score</th><th>AUROC all</th><th>AUROC VT</th>");
+    let mut html = String::from(
+        "<table><tr><th>score</th><th>AUROC all</th><th>VT</th><th>with a verdict: all</th><th>VT</th>",
+    );
     for at in figures.first().map(|f| f.at.as_slice()).unwrap_or_default() {
         let _ = write!(html, "<th>{} an hour: all / VT [realised]</th>", at.per_hour);
     }
     html.push_str("</tr>\n");
     for row in figures {
-        let auroc = |kind| row.auroc.get(kind).map_or_else(String::new, |s| interval(s.share));
-        let _ = write!(html, "<tr><td>{}</td><td>{}</td><td>{}</td>", row.name, auroc("all"), auroc("vt"));
+        let _ = write!(html, "<tr><td>{}</td>", row.name);
+        for auroc in [&row.auroc, &row.auroc_read] {
+            for kind in ["all", "vt"] {
+                let share = auroc.get(kind).map_or_else(String::new, |s| interval(s.share));
+                let _ = write!(html, "<td>{share}</td>");
+            }
+        }
         for at in &row.at {
             let told = |kind| at.sensitivity.get(kind).map_or(f64::NAN, |s| s.share.value);
             let all = at.sensitivity.get("all").map_or_else(String::new, |s| interval(s.share));

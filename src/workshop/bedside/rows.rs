@@ -41,8 +41,10 @@ pub struct Row {
 pub struct Figures {
     /// Its name.
     pub name: &'static str,
-    /// By kind of event, `all` first.
+    /// By kind of event, `all` first; a window without a verdict is lower than any score.
     pub auroc: BTreeMap<&'static str, Sensitivity>,
+    /// The same over the windows with a verdict.
+    pub auroc_read: BTreeMap<&'static str, Sensitivity>,
     /// At each rate.
     pub at: Vec<AtRate>,
 }
@@ -82,23 +84,25 @@ impl Row {
         RATES.iter().position(|r| (r - per_hour).abs() < 1e-9).map(|i| &self.operations[i])
     }
 
-    /// AUROC of the window before a true alarm against other windows of the same recordings.
+    /// AUROC of the window before a true alarm against other windows of the same recordings. `read`: windows without a
+    /// verdict are left out, in place of being lower than any score.
     #[must_use]
-    pub fn auroc(&self, kind: Option<Kind>) -> Sensitivity {
+    pub fn auroc(&self, kind: Option<Kind>, read: bool) -> Sensitivity {
         let of = |t: &&Track| t.event.as_ref().is_some_and(|e| kind.is_none_or(|k| k == e.0));
-        let chosen: Vec<&Track> = self.tracks.iter().filter(of).collect();
+        let at = |track: &Track, t: usize| track.scores.get(t).copied().unwrap_or(NONE);
+        let before = |t: &Track| at(t, t.counted.end + BEFORE_S - WINDOW_BEFORE_S);
+        let chosen: Vec<&Track> =
+            self.tracks.iter().filter(of).filter(|t| !read || before(t) > NONE).collect();
         let patients: Vec<u32> = chosen.iter().map(|t| t.patient).collect();
         let figure = |drawn: &[usize]| {
             let (mut truth, mut scores) = (Vec::new(), Vec::new());
             for track in drawn.iter().map(|&i| chosen[i]) {
-                let alarm = track.counted.end + BEFORE_S;
-                let at = |t: usize| track.scores.get(t).copied().unwrap_or(NONE);
                 truth.push(true);
-                scores.push(at(alarm - WINDOW_BEFORE_S));
-                for t in (FROM_S..track.counted.end).step_by(APART_S) {
-                    truth.push(false);
-                    scores.push(at(t));
-                }
+                scores.push(before(track));
+                let others = (FROM_S..track.counted.end).step_by(APART_S).map(|t| at(track, t));
+                let others = others.filter(|score| !read || *score > NONE);
+                scores.extend(others);
+                truth.resize(scores.len(), false);
             }
             [auroc(&truth, &scores).unwrap_or(f64::NAN)]
         };
@@ -118,11 +122,8 @@ impl Row {
                 .map(|(name, kind)| (*name, sensitivity(&self.tracks, &operation.told, *kind)))
                 .collect(),
         });
-        Figures {
-            name: self.name,
-            auroc: KINDS.iter().map(|(name, kind)| (*name, self.auroc(*kind))).collect(),
-            at: at.collect(),
-        }
+        let auroc = |read| KINDS.iter().map(|(name, kind)| (*name, self.auroc(*kind, read))).collect();
+        Figures { name: self.name, auroc: auroc(false), auroc_read: auroc(true), at: at.collect() }
     }
 }
 
@@ -182,4 +183,25 @@ pub fn rows(scenes: &[&Scene], channels: &[Channel], tell: &dyn Fn(&str)) -> Res
         Row::new(name, tracks)
     };
     Ok(made.into_iter().map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_without_a_verdict_ranks_last_or_is_left_out() {
+        // Every alarm is told by its score; every second recording has no verdict there.
+        let track = |patient: u32| {
+            let mut scores = vec![0.0; 125];
+            scores[120 - WINDOW_BEFORE_S] = if patient.is_multiple_of(2) { 1.0 } else { NONE };
+            let event = Some((Kind::Vt, 120 - BEFORE_S..123));
+            Track { patient, scores, counted: FROM_S..120 - BEFORE_S, event }
+        };
+        let row = Row::new("", (0..40).map(track).collect());
+        let [all, read] = [false, true].map(|read| row.auroc(Some(Kind::Vt), read));
+        assert_eq!((all.events, all.share.value), (40, 0.5));
+        assert_eq!((read.events, read.share.value), (20, 1.0));
+        assert_eq!(row.auroc(Some(Kind::Vf), true).events, 0);
+    }
 }

@@ -25,6 +25,7 @@ const ROWS: [(&str, &str); 7] = [
 fn row(keys: &mut Map<String, Value>, prefix: &str, figures: &Figures, hours: f64) {
     for (kind, _) in KINDS {
         keys.insert(format!("{prefix}cinc2015_auroc_{kind}"), json!(figures.auroc.get(kind)));
+        keys.insert(format!("{prefix}cinc2015_auroc_read_{kind}"), json!(figures.auroc_read.get(kind)));
     }
     for at in &figures.at {
         for kind in TOLD {
@@ -156,6 +157,7 @@ mod tests {
         let figures = |(_, name): &(&str, &'static str)| Figures {
             name,
             auroc: kinds(),
+            auroc_read: kinds(),
             at: RATES.iter().map(at).collect(),
         };
         let hour = PerHour { rate: share.share, alerts: 1, hours: 2.0, recordings: 3 };

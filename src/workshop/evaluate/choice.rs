@@ -20,9 +20,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Cluster counts and block weights tried.
+/// Cluster counts and block weights tried, all with all, and those between that lie near the rule's bounds.
 const CLUSTERS: [usize; 6] = [8, 12, 16, 24, 32, 48];
 const WEIGHTS: [[f32; 3]; 4] = [[1.0, 1.0, 1.0], [2.0, 1.0, 1.0], [4.0, 1.0, 1.0], [20.0, 1.0, 1.0]];
+const BETWEEN: [(usize, [f32; 3]); 5] = [
+    (24, [6.0, 1.0, 1.0]),
+    (24, [8.0, 1.0, 1.0]),
+    (24, [12.0, 1.0, 1.0]),
+    (32, [8.0, 1.0, 1.0]),
+    (20, [8.0, 1.0, 1.0]),
+];
 /// Codebooks of each, by seeds of sample and starts.
 const SEEDS: u64 = 3;
 /// Records of the training folds that followers learn from, and of the fold for choices that letters are compared on.
@@ -164,7 +171,7 @@ pub fn choose(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Candidate>, WorkshopError> {
     let ways: Vec<(usize, [f32; 3])> =
-        WEIGHTS.iter().flat_map(|w| CLUSTERS.iter().map(move |k| (*k, *w))).collect();
+        WEIGHTS.iter().flat_map(|w| CLUSTERS.iter().map(move |k| (*k, *w))).chain(BETWEEN).collect();
     let empty =
         |&(clusters, block_weights): &(usize, [f32; 3])| Tried { clusters, block_weights, books: Vec::new() };
     let mut tried: Vec<Tried> = ways.iter().map(empty).collect();
