@@ -57,6 +57,9 @@ pub(super) struct Args {
     /// Trees of each forest, in steps of 25; fewer only to try the chain.
     #[arg(long, requires = "folds", default_value_t = TREES as u64, value_parser = clap::value_parser!(u64).range(1..=2_000))]
     trees: u64,
+    /// What trains: cpu, cuda, or candle (the GPU's code on the CPU: slow).
+    #[arg(long, requires = "folds", default_value = "cpu", value_parser = ["cpu", "cuda", "candle"])]
+    device: String,
     /// Folder for the checkpoints of a training that goes on.
     #[arg(long, requires = "folds", default_value = "target/folds")]
     work: PathBuf,
@@ -209,6 +212,7 @@ pub(super) fn run(
         starts: args.starts,
         block_weights: args.block_weights.clone(),
         trees: args.trees as usize,
+        device: super::train::device(&args.device)?,
     };
     let set = PtbXl::read(data, records, &bar(0, "reading records"))?;
     train(&plan, &folds, &set)?;

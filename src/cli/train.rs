@@ -42,16 +42,21 @@ pub(super) struct Args {
     device: String,
 }
 
+/// What trains, by its name; `None`: the CPU's own operations.
+pub(super) fn device(name: &str) -> Result<Option<Device>, Failure> {
+    Ok(match name {
+        "cuda" => Some(cuda()?),
+        "candle" => Some(Device::Cpu),
+        _ => None,
+    })
+}
+
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let choose_fold = args.choose_fold.unwrap_or(if args.test_fold == 1 { 10 } else { args.test_fold - 1 });
     if choose_fold == args.test_fold {
         return Err(Failure::Usage("--choose-fold must differ from --test-fold".into()));
     }
-    let device = match args.device.as_str() {
-        "cuda" => Some(cuda()?),
-        "candle" => Some(Device::Cpu),
-        _ => None,
-    };
+    let device = device(&args.device)?;
     std::fs::create_dir_all(&args.out)?;
     let reading = bar(0, "reading records");
     let set = PtbXl::read(&args.data, args.records, &reading)?;

@@ -9,7 +9,7 @@ use super::dataset::{Annotated, PtbXl};
 use super::evaluate::{How, Judged, evaluate};
 use super::fit_clusters;
 use super::train::{self, Epoch, Run, Training};
-use crate::model::{Arrays, Bundle, ModelError, arrays};
+use crate::model::{Arrays, Bundle, Device, ModelError, arrays};
 use indicatif::ProgressBar;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,8 @@ pub struct Plan {
     pub block_weights: Vec<f32>,
     /// Trees of each forest.
     pub trees: usize,
+    /// What trains, as [`train::Plan`] has it.
+    pub device: Option<Device>,
 }
 
 /// A JSON file, if it is there.
@@ -102,7 +104,7 @@ impl Plan {
             train_folds: fold.train(),
             choose_fold: fold.choose,
             resume: true,
-            device: None,
+            device: self.device.clone(),
         }
     }
 

@@ -37,7 +37,12 @@ fn expected(table: &Table) -> f64 {
     for a in table.rows.iter().map(|a| *a as usize).filter(|a| *a > 0) {
         for b in table.columns.iter().map(|b| *b as usize).filter(|b| *b > 0) {
             let fixed = f(a) + f(b) + f(n - a) + f(n - b) - f(n);
-            for k in (a + b).saturating_sub(n).max(1)..=a.min(b) {
+            // Counts further from the middle than twelve deviations are less likely than rounding is large.
+            let (a_share, b_share) = (a as f64 / n as f64, b as f64 / n as f64);
+            let middle = n as f64 * a_share * b_share;
+            let reach = 12.0 * (middle * (1.0 - a_share) * (1.0 - b_share)).sqrt() + 12.0;
+            let from = (a + b).saturating_sub(n).max(1).max((middle - reach).max(0.0) as usize);
+            for k in from..=a.min(b).min((middle + reach) as usize) {
                 let ln_chance = fixed - f(k) - f(a - k) - f(b - k) - f(n + k - a - b);
                 let share = k as f64 / n as f64;
                 sum += share * (n as f64 * k as f64 / (a as f64 * b as f64)).ln() * ln_chance.exp();
@@ -94,5 +99,14 @@ mod tests {
         assert!((ami(&a, &renamed) - 1.0).abs() < 1e-12 && (ari(&a, &renamed) - 1.0).abs() < 1e-12);
         let other: Vec<u8> = (0..600).map(|i| (i / 3 % 4) as u8).collect();
         assert!(ami(&a, &other).abs() < 0.01 && ari(&a, &other).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_chance_shares_falls_with_the_number_of_things() {
+        let a: Vec<u8> = (0..60_000).map(|i| (i % 3) as u8).collect();
+        let b: Vec<u8> = (0..60_000).map(|i| (i / 3 % 4) as u8).collect();
+        // Half the degrees of freedom over n, for many things.
+        let chance = expected(&Table::of(&a, &b));
+        assert!((chance / (2.0 * 3.0 / 2.0 / 60_000.0) - 1.0).abs() < 1e-3, "{chance}");
     }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// Records compared at most, and one for so many of the fold; points of an integrated gradient.
 const RECORDS: usize = 48;
-const RECORDS_EACH: usize = 40;
+const RECORDS_EACH: usize = 50;
 const POINTS: usize = 16;
 /// Shares of steps that are deleted or kept.
 const SHARES: [f64; 4] = [0.1, 0.2, 0.3, 0.5];

@@ -115,34 +115,44 @@ fn read_all(
     Ok(reads.into_iter().flatten().collect())
 }
 
-/// Judges a bundle's clusters on annotated records. Baselines fit their codebooks to the training folds of `set`.
+/// Judges a bundle's clusters with the leads of `mask` on sets of annotated records, by name. Baselines fit their codebooks
+/// to the training folds of `set`, once for all of them.
 ///
 /// # Errors
-/// [`WorkshopError`] if no record has the leads or the engine fails.
+/// [`WorkshopError`] if no record of a set has the leads or the engine fails.
 pub fn landmarks(
     bundle: &Bundle,
     (set, train_folds): (&PtbXl, &[u8]),
-    (what, records): (&str, &[Annotated]),
     mask: LeadMask,
+    tests: &[(&str, &[Annotated])],
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<Landmarks, WorkshopError> {
-    tell(&format!("{what}: baselines"));
+) -> Result<Vec<Landmarks>, WorkshopError> {
+    if tests.is_empty() {
+        return Ok(Vec::new());
+    }
+    tell("landmarks: baselines");
     let book = &bundle.codebook;
     let baseline = Baseline { set, train_folds, mask, clusters: book.clusters };
     let random = baseline.random(bundle)?;
     let raw_book = baseline.raw()?;
-    tell(&format!("{what}: letters and waves"));
     let (trained, untrained) = ((bundle.network(), book), (random.network(), &random.codebook));
-    let reads = read_all(records, mask, trained, untrained, &raw_book)?;
+    let judge = |(what, records): &(&str, &[Annotated])| {
+        tell(&format!("{what}: letters and waves"));
+        figures(what, book, &read_all(records, mask, trained, untrained, &raw_book)?)
+    };
+    tests.iter().map(judge).collect()
+}
+
+fn figures(what: &str, book: &Codebook, reads: &[Read]) -> Result<Landmarks, WorkshopError> {
     if reads.is_empty() {
         return Err(WorkshopError::TooFew { need: 1, have: 0 });
     }
     let alone: Vec<u32> = (0..reads.len() as u32).collect();
     let [ami, ami_random, ami_raw, margin] = bootstrap(&alone, |drawn| {
         let [t, n, w] = [
-            ami_of(&reads, drawn, |r| &r.trained, false),
-            ami_of(&reads, drawn, |r| &r.random, false),
-            ami_of(&reads, drawn, |r| &r.raw, false),
+            ami_of(reads, drawn, |r| &r.trained, false),
+            ami_of(reads, drawn, |r| &r.random, false),
+            ami_of(reads, drawn, |r| &r.raw, false),
         ];
         [t, n, w, t - n.max(w)]
     });
@@ -158,11 +168,11 @@ pub fn landmarks(
         records: reads.len(),
         steps: table.iter().flatten().sum::<u64>() as usize,
         ami,
-        ami_with_edges: ami_of(&reads, &all, |r| &r.trained, true),
+        ami_with_edges: ami_of(reads, &all, |r| &r.trained, true),
         ami_random,
         ami_raw,
         margin,
-        ami_shifted: ami_of(&reads, &all, |r| &r.shifted, false),
+        ami_shifted: ami_of(reads, &all, |r| &r.shifted, false),
         table,
         names: book.names.iter().map(|n| n.name.clone()).collect(),
     })

@@ -1,6 +1,6 @@
 //! The parts of a report: made once, then kept.
 
-use crate::model::{Bundle, LeadMask, LiveEngine, ModelError, arrays};
+use crate::model::{Bundle, LiveEngine, ModelError, arrays};
 use crate::pipeline::preprocess::prepare_whole;
 use crate::workshop::WorkshopError;
 use crate::workshop::dataset::{Annotated, PtbXl};
@@ -107,16 +107,16 @@ fn all_landmarks(
     sources: &Sources<'_>,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Landmarks>, WorkshopError> {
-    let (twelve, ii): (LeadMask, LeadMask) = (LEAD_SETS[0].1, LEAD_SETS[4].1);
-    let tests = [
-        ("LUDB, lead II", sources.ludb, ii),
-        ("LUDB, twelve leads", sources.ludb, twelve),
-        ("QT database, lead II", sources.qtdb, ii),
-    ];
-    let there = tests.into_iter().filter(|(_, records, _)| !records.is_empty());
-    there
-        .map(|(what, records, mask)| landmarks(bundle, (sources.set, &TRAIN), (what, records), mask, tell))
-        .collect()
+    let (twelve, ii) = (LEAD_SETS[0].1, LEAD_SETS[4].1);
+    let taught = (sources.set, TRAIN.as_slice());
+    let mut of_ii = vec![("LUDB, lead II", sources.ludb), ("QT database, lead II", sources.qtdb)];
+    let mut of_twelve = vec![("LUDB, twelve leads", sources.ludb)];
+    for tests in [&mut of_ii, &mut of_twelve] {
+        tests.retain(|(_, records)| !records.is_empty());
+    }
+    let mut all = landmarks(bundle, taught, ii, &of_ii, tell)?;
+    all.extend(landmarks(bundle, taught, twelve, &of_twelve, tell)?);
+    Ok(all)
 }
 
 /// Adjusted Rand indices of all pairs of folds on LUDB.
