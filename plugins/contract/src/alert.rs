@@ -191,7 +191,7 @@ pub struct Why {
 /// What one kind of channel added to the fused score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// `entropy`, `novelty`, `mix`, `beats`, `amplitude` or `signal`.
+    /// `entropy`, `novelty`, `mix`, `shape`, `beats`, `amplitude` or `signal`.
     pub group: String,
     /// Log odds against a usual second.
     pub part: f32,

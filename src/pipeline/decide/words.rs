@@ -22,6 +22,7 @@ pub(super) fn differs(group: Group, beats: Option<&str>) -> Option<&'static str>
         Group::Entropy => Some("more or less mixed than usual"),
         Group::Novelty => Some("shapes farther from the known ones than usual"),
         Group::Mix => Some("other shapes than usual"),
+        Group::Shape => Some("beats of another shape than usual"),
         Group::Amplitude => Some("another height than usual"),
         Group::Beats => beats.map(|name| match name {
             _ if name.starts_with("gap") => "a longer stretch without a beat than usual",

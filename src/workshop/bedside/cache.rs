@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Form of the files, raised when [`Facts`] means something else than before.
-const FORM: u32 = 2;
+const FORM: u32 = 4;
 
 /// What one recording showed, second by second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -97,4 +97,4 @@ pub fn of(scenes: &[Scene], set: Set) -> impl Iterator<Item = &Scene> {
 }
 
 /// The groups that use a cluster.
-pub const CLUSTERS: [Group; 3] = [Group::Entropy, Group::Novelty, Group::Mix];
+pub const CLUSTERS: [Group; 4] = [Group::Entropy, Group::Novelty, Group::Mix, Group::Shape];

@@ -76,7 +76,7 @@ pub struct Parts {
 
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
-    /// Ids of the bundles it belongs to.
+    /// What it belongs to: the shipped bundle's `findings_id`, or the folds' ids.
     model: String,
     value: T,
 }
@@ -154,7 +154,8 @@ impl Parts {
     ) -> Result<Self, WorkshopError> {
         std::fs::create_dir_all(folder)
             .map_err(|e| ModelError::Bundle(format!("{}: {e}", folder.display())))?;
-        let (id, set) = (bundle.id.as_str(), sources.set);
+        // What the live score learnt changes nothing here.
+        let (id, set) = (bundle.findings_id.as_str(), sources.set);
         let ids: Vec<&str> = folds.iter().map(|f| f.bundle.id.as_str()).collect();
         let ids = ids.join(" ");
         tell("the shipped bundle on fold 10");
@@ -217,6 +218,6 @@ impl Parts {
     ) -> Result<Vec<Candidate>, WorkshopError> {
         std::fs::create_dir_all(folder)
             .map_err(|e| ModelError::Bundle(format!("{}: {e}", folder.display())))?;
-        kept(folder, "choice", &bundle.id, make)
+        kept(folder, "choice", &bundle.findings_id, make)
     }
 }

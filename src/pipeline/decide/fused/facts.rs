@@ -28,6 +28,10 @@ pub struct Facts {
     pub stretch_n: Option<u64>,
     /// Beats that became certain with the hop, in seconds since the epoch began.
     pub beats_s: Vec<f64>,
+    /// Nearest cluster of each new step, and where the first one's middle lies, in seconds since the epoch began.
+    pub letters: Vec<u8>,
+    /// See `letters`.
+    pub letters_from_s: f64,
 }
 
 fn means(rows: &[f32], width: usize) -> Vec<f32> {
@@ -68,6 +72,8 @@ impl Facts {
             novelty: means(&reading.novelty, 1)[0],
             logits: means(&reading.evidence, classes),
             rms_mv: reading.rms_mv,
+            letters: reading.cluster.clone(),
+            letters_from_s: reading.first_step_n / rate_hz,
             ..none
         }
     }
