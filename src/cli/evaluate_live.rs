@@ -82,6 +82,13 @@ fn strips(args: &Args, bundle: &Arc<Bundle>, scenes: &[Scene], bench: &Bench) ->
     let leaves = bedside::leaves(bundle, scenes, bench)?;
     let folder = args.out.join("strips");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    // What an earlier run left would not be of this page.
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "svg") {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
     for leaf in &leaves {
         arrays::write(&folder.join(&leaf.file), leaf.svg.as_bytes())?;
     }
