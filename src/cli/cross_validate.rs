@@ -176,7 +176,7 @@ fn judge(
                 line => progress.set_message(format!("{name}: {line}")),
             })?;
             forests.finish_and_clear();
-            let forest = &judged.figures.chosen.followers["forest_soft"];
+            let forest = &judged.figures.chosen.followers["extra_trees"];
             progress.say(&format!(
                 "{name}: macro AUROC {:.4}, forest agrees in {:.2} % (kappa {:.3})",
                 judged.figures.auroc_macro,

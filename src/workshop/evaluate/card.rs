@@ -54,7 +54,8 @@ pub struct Told {
 pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])], told: Told) -> String {
     let percent = |v: f64| format!("{:.1} %", v * 100.0);
     let [forest, hard, surrogate, majority] =
-        ["forest_soft", "forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
+        ["extra_trees", "forest", "surrogate", "majority"].map(|name| &figures.chosen.followers[name]);
+    let half = &figures.half.followers["extra_trees"];
     let mut hashes = String::new();
     for (name, bytes) in files {
         let _ = writeln!(hashes, "- `{name}`: `{}`", sha256_hex(bytes));
@@ -76,6 +77,8 @@ pub fn card(bundle: &Bundle, figures: &Figures, files: &[(&str, &[u8])], told: T
         ("{hard_agreement}", percent(hard.agreement)),
         ("{hard_kappa}", format!("{:.3}", hard.kappa)),
         ("{exact}", percent(forest.exact)),
+        ("{half_agreement}", percent(half.agreement)),
+        ("{half_kappa}", format!("{:.3}", half.kappa)),
         ("{surrogate_agreement}", percent(surrogate.agreement)),
         ("{surrogate_kappa}", format!("{:.3}", surrogate.kappa)),
         ("{majority}", percent(majority.agreement)),

@@ -1,6 +1,6 @@
 //! Who follows the network: what a few numbers of a record, without the network, reproduce of its decisions.
 
-use super::forest::forest;
+use super::forest::{Kind, forest};
 use crate::workshop::WorkshopError;
 use crate::workshop::logistic::Logistic;
 use crate::workshop::metrics::{agreement, kappa, macro_auroc};
@@ -87,11 +87,12 @@ impl Rows<'_> {
     /// As [`forest`].
     pub fn by_forest(
         &self,
+        kind: Kind,
         decided: &[Vec<bool>],
         trees: usize,
         tell: impl Fn() + Sync,
     ) -> Result<Vec<Vec<f32>>, WorkshopError> {
-        forest(&self.old, decided, &self.new, (trees, 1), tell)
+        forest(kind, &self.old, decided, &self.new, (trees, 1), tell)
     }
 
     /// The same of a logistic regression a class.

@@ -36,6 +36,7 @@ use super::reading::{Summary, summaries};
 use crate::model::Bundle;
 use bounds::Baseline;
 use follow::{Against, Rows, hard};
+use forest::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,10 +61,9 @@ pub struct Decided {
     pub accuracy: f64,
     /// Macro AUROC of the network's 0/1 decisions, never to be compared with one from scores.
     pub auroc_hard: f64,
-    /// Followers by name: `forest` and `logistic` on hard proportions, `forest_soft` and `logistic_soft` on mean soft
-    /// assignments, `surrogate` (in the bundle), `majority`; with bounds `pooled_forest`, `pooled_logistic` on mean
-    /// activations above, `random_forest`, `random_pooled_logistic` of an untrained network and `raw_forest` of the raw
-    /// signal's clusters below.
+    /// Followers by name: `forest` and `logistic` on hard proportions, `extra_trees` and `logistic_soft` on mean soft
+    /// assignments, `surrogate` (in the bundle), `majority`; with bounds `pooled_logistic` on mean activations above,
+    /// `random_forest`, `random_pooled_logistic` of an untrained network and `raw_forest` of the raw signal's clusters below.
     pub followers: BTreeMap<String, Followed>,
 }
 
@@ -89,7 +89,7 @@ pub struct Figures {
     pub leads: BTreeMap<String, LeadSetFigures>,
     /// By the bundle's thresholds, chosen on the fold for choices.
     pub chosen: Decided,
-    /// By thresholds of 0.5.
+    /// By thresholds of 0.5: followers on mean soft assignments and on mean activations only.
     pub half: Decided,
 }
 
@@ -203,33 +203,32 @@ impl Trial<'_> {
         scores
     }
 
-    /// Followers on the trained network's clusters; also the forest's scores.
-    fn followers(
+    /// Forest and logistic regression on the trained network's clusters, under these names: shares, or mean soft assignments.
+    fn on_clusters(
         &self,
         decided: &[Vec<bool>],
-        soft: bool,
+        ([forest, logistic], kind): ([&str; 2], Kind),
+        feature: fn(&Summary) -> &[f32],
     ) -> Result<BTreeMap<String, Scores>, WorkshopError> {
-        let mut all = BTreeMap::new();
-        (self.tell)("forest and logistic regression on cluster proportions");
-        let rows = Self::rows(&self.learnt, &self.read, |s| &s.proportion);
-        all.insert("forest".into(), rows.by_forest(decided, self.how.trees, || (self.tell)(""))?);
-        all.insert("logistic".into(), rows.by_logistic(decided));
-        if soft {
-            let rows = Self::rows(&self.learnt, &self.read, |s| &s.soft);
-            all.insert("forest_soft".into(), rows.by_forest(decided, self.how.trees, || (self.tell)(""))?);
-            all.insert("logistic_soft".into(), rows.by_logistic(decided));
-            all.insert("surrogate".into(), self.surrogate());
-        }
-        Ok(all)
+        (self.tell)(&format!("clusters: {forest}, {logistic}"));
+        let rows = Self::rows(&self.learnt, &self.read, feature);
+        let grown = rows.by_forest(kind, decided, self.how.trees, || (self.tell)(""))?;
+        Ok(BTreeMap::from([(forest.into(), grown), (logistic.into(), rows.by_logistic(decided))]))
     }
 
-    /// The bounds above and below.
-    fn bounds(&self, decided: &[Vec<bool>], folds: &[u8]) -> Result<BTreeMap<String, Scores>, WorkshopError> {
-        let mut all = BTreeMap::new();
+    /// The bounds above and below; of decisions by thresholds of 0.5 only those that learn without a forest.
+    fn bounds(
+        &self,
+        decided: &[Vec<bool>],
+        half: &[Vec<bool>],
+        folds: &[u8],
+    ) -> Result<[BTreeMap<String, Scores>; 2], WorkshopError> {
+        let (mut all, mut at_half) = (BTreeMap::new(), BTreeMap::new());
         let tell = || (self.tell)("");
         (self.tell)("bounds: mean activations");
         let rows = Self::rows(&self.learnt, &self.read, |s| &s.pooled);
         all.insert("pooled_logistic".into(), rows.by_logistic(decided));
+        at_half.insert("pooled_logistic".into(), rows.by_logistic(half));
         let baseline = Baseline {
             set: self.set,
             train_folds: folds,
@@ -241,22 +240,22 @@ impl Trial<'_> {
         let every = self.train.len().div_ceil(BOUND_RECORDS).max(1);
         let thinned: Vec<usize> = (0..self.train.len()).step_by(every).collect();
         let taught: Vec<usize> = thinned.iter().map(|&i| self.train[i]).collect();
-        let decided: Vec<Vec<bool>> =
-            decided.iter().map(|d| thinned.iter().map(|&i| d[i]).collect()).collect();
-        let decided = decided.as_slice();
+        let thin = |all: &[Vec<bool>]| -> Vec<Vec<bool>> {
+            all.iter().map(|d| thinned.iter().map(|&i| d[i]).collect()).collect()
+        };
+        let (decided, half) = (thin(decided), thin(half));
         let (old, new) = (baseline.read(&random, &taught), baseline.read(&random, &self.test));
         let rows = Self::rows(&old, &new, |s| &s.proportion);
-        all.insert("random_forest".into(), rows.by_forest(decided, self.how.trees, tell)?);
-        all.insert(
-            "random_pooled_logistic".into(),
-            Self::rows(&old, &new, |s| &s.pooled).by_logistic(decided),
-        );
+        all.insert("random_forest".into(), rows.by_forest(Kind::Forest, &decided, self.how.trees, tell)?);
+        let rows = Self::rows(&old, &new, |s| &s.pooled);
+        all.insert("random_pooled_logistic".into(), rows.by_logistic(&decided));
+        at_half.insert("random_pooled_logistic".into(), rows.by_logistic(&half));
         (self.tell)("bounds: the raw signal");
         let book = baseline.raw()?;
         let (old, new) = (baseline.read_raw(&book, &taught), baseline.read_raw(&book, &self.test));
         let rows = Self::rows(&old, &new, |s| &s.proportion);
-        all.insert("raw_forest".into(), rows.by_forest(decided, self.how.trees, tell)?);
-        Ok(all)
+        all.insert("raw_forest".into(), rows.by_forest(Kind::Forest, &decided, self.how.trees, tell)?);
+        Ok([all, at_half])
     }
 }
 
@@ -332,14 +331,19 @@ pub fn evaluate(
     let classes = bundle.manifest.classes.len();
     let (old, new) = (Columns::of(set, &train, &learnt, classes), Columns::of(set, &test, &read, classes));
     let trial = Trial { how, bundle, set, train, test, learnt, read, tell };
-    let cut = &bundle.manifest.thresholds;
-    let mut said = trial.followers(&old.decided(cut), true)?;
+    let (cut, half) = (&bundle.manifest.thresholds, vec![0.5; classes]);
+    let (old_cut, old_half) = (old.decided(cut), old.decided(&half));
+    let (hard, soft) = (["forest", "logistic"], ["extra_trees", "logistic_soft"]);
+    let mut said = trial.on_clusters(&old_cut, (hard, Kind::Forest), |s| &s.proportion)?;
     let grown = said["forest"].clone();
+    said.extend(trial.on_clusters(&old_cut, (soft, Kind::ExtraTrees), |s| &s.soft)?);
+    said.insert("surrogate".into(), trial.surrogate());
+    let mut said_half = trial.on_clusters(&old_half, (soft, Kind::ExtraTrees), |s| &s.soft)?;
     if how.bounds {
-        said.extend(trial.bounds(&old.decided(cut), train_folds)?);
+        let [bounds, at_half] = trial.bounds(&old_cut, &old_half, train_folds)?;
+        said.extend(bounds);
+        said_half.extend(at_half);
     }
-    let half = vec![0.5; classes];
-    let said_half = trial.followers(&old.decided(&half), false)?;
     let figures = Figures {
         model: bundle.id.clone(),
         fold,
