@@ -9,6 +9,7 @@ mod page;
 mod parts;
 mod plots;
 mod promises;
+mod shortfalls;
 mod summary;
 
 pub use parts::{Judging, Parts, Sources};

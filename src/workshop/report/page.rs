@@ -4,6 +4,7 @@ use super::Parts;
 use super::html::{interval, percent, score, table};
 use super::plots::{Series, lines};
 use super::promises::page_table;
+use super::shortfalls::page_list;
 use super::summary::{CHOSEN, Cut, HALF, follower, over};
 use crate::workshop::WorkshopError;
 use crate::workshop::evaluate::{Followed, Landmarks, METHODS};
@@ -134,17 +135,18 @@ fn choice_section(parts: &Parts) -> Result<String, WorkshopError> {
     if parts.choice.is_empty() {
         return Ok("<p>The sweep over K and blocks was not run.</p>".into());
     }
-    let mut weights: Vec<Vec<f32>> = parts.choice.iter().map(|c| c.block_weights.clone()).collect();
-    weights.dedup();
+    let mut weights: Vec<&Vec<f32>> = Vec::new();
+    for way in &parts.choice {
+        if !weights.contains(&&way.block_weights) {
+            weights.push(&way.block_weights);
+        }
+    }
     let series = |of: fn(&crate::workshop::evaluate::Candidate) -> f64| -> Vec<Series> {
-        let with = |w: &Vec<f32>| Series {
-            name: format!("blocks {w:?}"),
-            points: parts
-                .choice
-                .iter()
-                .filter(|c| &c.block_weights == w)
-                .map(|c| (c.clusters as f64, of(c)))
-                .collect(),
+        let with = |w: &&Vec<f32>| {
+            let ways = parts.choice.iter().filter(|c| &c.block_weights == *w);
+            let mut points: Vec<(f64, f64)> = ways.map(|c| (c.clusters as f64, of(c))).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            Series { name: format!("blocks {w:?}"), points }
         };
         weights.iter().map(with).collect()
     };
@@ -351,7 +353,7 @@ pub fn page(parts: &Parts) -> Result<String, WorkshopError> {
         "<!doctype html><html lang=en><meta charset=utf-8><title>Wardbeat on PTB-XL</title><style>{STYLE}</style>\n\
          <h1>Wardbeat on PTB-XL</h1>\n<p>Bundle {} · {}. Mean ± standard deviation over {n} test folds by PTB-XL's strat_fold (fold k judged, \
          k + 1 for choices, the rest trained on); intervals are 95 % by bootstrap over patients. Research figures: Wardbeat diagnoses nothing.</p>{caution}\n\
-         <h2>What was promised</h2>{}\n<h2>The network</h2>{folds}{}\n<p>The turn that judges fold 9 trains on the same folds as the shipped network and takes fold 10 for its choices: fold 10's \
+         <h2>What was promised</h2>{}\n<h2>What failed</h2>{}\n<h2>The network</h2>{folds}{}\n<p>The turn that judges fold 9 trains on the same folds as the shipped network and takes fold 10 for its choices: fold 10's \
          AUROC was on the screen while it trained. Recipe, clusters and thresholds of the shipped bundle were chosen on fold 9.</p>\n\
          <h2>Do clusters follow the network?</h2><h3>Thresholds of 0.5, most likely the paper's</h3>{}\n\
          <h3>Thresholds of the best kappa on the fold for choices</h3>{}\n\
@@ -360,6 +362,7 @@ pub fn page(parts: &Parts) -> Result<String, WorkshopError> {
         parts.model,
         parts.training,
         page_table(parts),
+        page_list(parts),
         leads(parts),
         followers(parts, HALF),
         followers(parts, CHOSEN),

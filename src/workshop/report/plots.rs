@@ -3,8 +3,9 @@
 use crate::workshop::WorkshopError;
 use plotters::prelude::*;
 
-/// Size in pixels.
+/// Size in pixels, and how much of the width the names of several series take.
 const SIZE: (u32, u32) = (680, 360);
+const NAMES: u32 = 150;
 
 /// Named points, joined by a line.
 pub struct Series {
@@ -39,7 +40,9 @@ pub fn lines(title: &str, x: &str, y: &str, series: &[Series]) -> Result<String,
     {
         let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         root.fill(&WHITE).map_err(|e| fault(&e))?;
-        let mut chart = ChartBuilder::on(&root)
+        let names = if series.len() > 1 { NAMES } else { 0 };
+        let (left, right) = root.split_horizontally(SIZE.0 - names);
+        let mut chart = ChartBuilder::on(&left)
             .caption(title, ("sans-serif", 17))
             .margin(10)
             .x_label_area_size(40)
@@ -49,18 +52,18 @@ pub fn lines(title: &str, x: &str, y: &str, series: &[Series]) -> Result<String,
         chart.configure_mesh().x_desc(x).y_desc(y).light_line_style(WHITE).draw().map_err(|e| fault(&e))?;
         for (i, s) in series.iter().enumerate() {
             let colour = Palette99::pick(i).to_rgba();
-            chart
-                .draw_series(LineSeries::new(s.points.iter().copied(), colour.stroke_width(2)))
-                .map_err(|e| fault(&e))?
-                .label(s.name.as_str())
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
+            let line = LineSeries::new(s.points.iter().copied(), colour.stroke_width(2));
+            chart.draw_series(line).map_err(|e| fault(&e))?;
             let dots = s.points.iter().map(|p| Circle::new(*p, 3, colour.filled()));
             chart.draw_series(dots).map_err(|e| fault(&e))?;
         }
-        if series.len() > 1 {
-            let labels = &mut chart.configure_series_labels();
-            let labels = labels.background_style(WHITE.mix(0.85)).border_style(BLACK.mix(0.3));
-            labels.draw().map_err(|e| fault(&e))?;
+        if names > 0 {
+            for (i, s) in series.iter().enumerate() {
+                let (y, colour) = (40 + 18 * i as i32, Palette99::pick(i).stroke_width(3));
+                right.draw(&PathElement::new([(4, y), (20, y)], colour)).map_err(|e| fault(&e))?;
+                let name = Text::new(s.name.as_str(), (26, y - 6), ("sans-serif", 12));
+                right.draw(&name).map_err(|e| fault(&e))?;
+            }
         }
         root.present().map_err(|e| fault(&e))?;
     }

@@ -12,15 +12,15 @@ use std::fmt::Write;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Promise {
     /// What.
-    figure: String,
+    pub figure: String,
     /// The paper's figure, or none.
     paper: String,
     /// What was to be reached.
-    to_reach: String,
+    pub to_reach: String,
     /// What was.
-    here: String,
+    pub here: String,
     /// Whether it holds.
-    reached: bool,
+    pub reached: bool,
 }
 
 const HEAD: [&str; 5] = ["figure", "paper", "to reach", "here", ""];
