@@ -84,6 +84,12 @@ impl Logistic {
     #[must_use]
     pub fn fit(rows: &[&[f32]], targets: &[bool], ridge: f64) -> Self {
         let (n, m) = (rows.len().max(1) as f64, rows.first().map_or(0, |r| r.len()));
+        // The intercept has no penalty: where all say the same it would grow for ever.
+        let yes = targets.iter().filter(|t| **t).count();
+        if yes == 0 || yes == targets.len() {
+            let sure = (2.0 * n + 1.0).ln();
+            return Self { weights: vec![0.0; m], intercept: if yes == 0 { -sure } else { sure } };
+        }
         let mut mean = vec![0.0; m];
         let mut sd = vec![0.0; m];
         for row in rows {
@@ -157,6 +163,16 @@ mod tests {
         assert!((fit.weights[0] - 1.5).abs() < 0.1, "{fit:?}");
         assert!((fit.weights[1] + 0.4).abs() < 0.05, "{fit:?}");
         assert!((fit.probability(&rows[0]) - truth(&rows[0])).abs() < 0.05);
+    }
+
+    #[test]
+    fn where_all_say_the_same_it_is_as_sure_as_there_are_rows() {
+        let rows = [[0.0f32], [1.0], [2.0]];
+        let refs: Vec<&[f32]> = rows.iter().map(|r| &r[..]).collect();
+        let [yes, no] = [true, false].map(|t| Logistic::fit(&refs, &[t; 3], 0.1));
+        assert!(
+            (yes.probability(&[9.0]) - 0.875).abs() < 1e-12 && (no.probability(&[9.0]) - 0.125).abs() < 1e-12
+        );
     }
 
     #[test]
