@@ -136,7 +136,7 @@ fn a_folder_of_recordings_is_rehearsed_and_calibrated() {
     let config = folder.path().join("w.toml");
     fs::write(
         &config,
-        "[analysis]\nlearn_s = 10\n[[source]]\ntopic = \"wardbeat/v1/+/+/+/wave/json\"\ndecoder = \"json\"\n",
+        "[analysis]\nlearn_s = 10\ndecide = \"channels\"\n[[source]]\ntopic = \"wardbeat/v1/+/+/+/wave/json\"\ndecoder = \"json\"\n",
     )
     .expect("writes");
     let config = config.to_str().expect("text");

@@ -110,7 +110,7 @@ proptest! {
         };
         let readings: Vec<String> = parts.iter().enumerate().map(reading).collect();
         let text = format!(
-            "seconds = 250\n[analysis]\nlearn_s = 15\nscore_on = 0.5\nscore_off = 0.3\nlatching = {latching}\n\
+            "seconds = 250\n[analysis]\ndecide = \"channels\"\nlearn_s = 15\nscore_on = 0.5\nscore_off = 0.3\nlatching = {latching}\n\
              priority_strong = \"medium\"\n[[bed]]\nname = \"b\"\nsilent = [[60, 75]]\nreading = [{}]\n",
             readings.join(", ")
         );

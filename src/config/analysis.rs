@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decide {
-    /// Each cluster channel against the bed's own band.
-    #[default]
-    Channels,
     /// One score of all channels, by the weights of the bundle; by channels where the bundle has none.
+    #[default]
     Fused,
+    /// Each cluster channel against the bed's own band.
+    Channels,
 }
 
 /// Learning, limits and budgets of the analysis. Scores are means of `ln(1 + z)` over the channels of
@@ -26,15 +26,15 @@ pub struct Analysis {
     /// Fused decision: advisories a bed-day that are acceptable (1 to 192); the limit follows from it and from the bed's
     /// own tail of scores.
     pub alerts_per_bed_day: f32,
-    /// A second counts as over from this score on.
+    /// Decision by channels: a second counts as over from this score on.
     pub score_on: f32,
-    /// A second counts as under below this score; lower than `score_on`, so that a condition does not flap.
+    /// The same: a second counts as under below this score; lower than `score_on`, so that a condition does not flap.
     pub score_off: f32,
-    /// A second counts as strong (level alert) from this score on.
+    /// The same: a second counts as strong (level alert) from this score on.
     pub score_strong: f32,
-    /// Seconds over the limit, of the last `of_s`, that begin a condition.
+    /// The same: seconds over the limit, of the last `of_s`, that begin a condition.
     pub over_s: u32,
-    /// Seconds looked at (at most 64).
+    /// The same: seconds looked at (at most 64).
     pub of_s: u32,
     /// Seconds without one over `score_off` that end a condition.
     pub clear_s: u32,
@@ -75,7 +75,7 @@ impl Default for Analysis {
     fn default() -> Self {
         Self {
             learn_s: 15 * 60,
-            decide: Decide::Channels,
+            decide: Decide::Fused,
             alerts_per_bed_day: 24.0,
             score_on: 1.6,
             score_off: 1.2,

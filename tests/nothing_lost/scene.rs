@@ -181,7 +181,7 @@ impl Scene {
         let text = format!(
             "[broker]\nurl = \"mqtt://127.0.0.1:{}\"\n[[source]]\ntopic = \"wardbeat/v1/site1/#\"\ndecoder = \"json\"\n\
              [publish]\nstate = false\n[journal]\npath = \"{folder}/journal.sqlite\"\n\
-             [analysis]\nlearn_s = 10\nscore_on = 0.8\nscore_off = 0.5\nscore_strong = 1.5\nover_s = 2\nof_s = 3\nclear_s = 2\n\
+             [analysis]\ndecide = \"channels\"\nlearn_s = 10\nscore_on = 0.8\nscore_off = 0.5\nscore_strong = 1.5\nover_s = 2\nof_s = 3\nclear_s = 2\n\
              refractory_s = 0\nper_hour = 60\nper_day = 1440\nsignal_on_s = 1\nsignal_off_s = 1\n\
              [[sink]]\nname = \"mllp\"\nkind = \"mllp\"\n[sink.options]\naddress = \"{}\"\nunmapped = \"derive\"\n\
              station = \"ICU^^DESK^SITE1\"\nanswer_timeout_ms = 300\n\

@@ -53,6 +53,7 @@ pub fn frame(bed: &BedId, samples: &[f32], second: usize) -> Frame {
 pub fn analysis() -> Analysis {
     Analysis {
         learn_s: 15,
+        decide: Decide::Channels,
         score_on: 0.6,
         score_off: 0.5,
         score_strong: 0.9,
