@@ -57,7 +57,13 @@ pub(in crate::config) const ANALYSIS: Section = Section {
             Rule::Between(1.0, 64.0),
             "Decision by channels: seconds over the limit, of the last of_s, that begin a condition.",
         ),
-        key("of_s", Kind::Integer, "12", Rule::Between(1.0, 64.0), "Decision by channels: seconds looked at."),
+        key(
+            "of_s",
+            Kind::Integer,
+            "12",
+            Rule::Between(1.0, 64.0),
+            "Decision by channels: seconds looked at.",
+        ),
         key(
             "clear_s",
             Kind::Integer,
