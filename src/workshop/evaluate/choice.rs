@@ -30,6 +30,9 @@ const BETWEEN: [(usize, [f32; 3]); 5] = [
     (32, [8.0, 1.0, 1.0]),
     (20, [8.0, 1.0, 1.0]),
 ];
+/// And each block as good as alone: the others count for a thousandth.
+const ALONE: [(usize, [f32; 3]); 3] =
+    [(24, [1_000.0, 1.0, 1.0]), (24, [1.0, 1_000.0, 1.0]), (24, [1.0, 1.0, 1_000.0])];
 /// Codebooks of each, by seeds of sample and starts.
 const SEEDS: u64 = 3;
 /// Records of the training folds that followers learn from, and of the fold for choices that letters are compared on.
@@ -170,8 +173,8 @@ pub fn choose(
     plan: &fit_clusters::Plan,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Candidate>, WorkshopError> {
-    let ways: Vec<(usize, [f32; 3])> =
-        WEIGHTS.iter().flat_map(|w| CLUSTERS.iter().map(move |k| (*k, *w))).chain(BETWEEN).collect();
+    let grid = WEIGHTS.iter().flat_map(|w| CLUSTERS.iter().map(move |k| (*k, *w)));
+    let ways: Vec<(usize, [f32; 3])> = grid.chain(BETWEEN).chain(ALONE).collect();
     let empty =
         |&(clusters, block_weights): &(usize, [f32; 3])| Tried { clusters, block_weights, books: Vec::new() };
     let mut tried: Vec<Tried> = ways.iter().map(empty).collect();
